@@ -1,0 +1,1 @@
+"""The article's markup: the tree, its markers and islands, assembling and sanitising."""

@@ -1,0 +1,1 @@
+"""Measures of plain text: sentences, readability, stems, phrases to avoid."""

@@ -1,0 +1,1 @@
+"""What step 6 is made of: searching, judging, fetching and citing sources."""

@@ -1,0 +1,1 @@
+"""What step 4 is made of beside the sections themselves."""
