@@ -1,0 +1,1 @@
+"""Measurements of the whole service, run by hand: `make eval` and the like."""
