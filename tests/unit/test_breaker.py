@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.breaker import (
+    POLICIES,
+    Breaker,
+    BreakerPolicy,
+    BreakerState,
+    Outcome,
+    Permit,
+    Refusal,
+)
+
+SPECIFIED = {"serper": (5, 60, 10), "ai": (3, 120, 30), "wordpress": (2, 60, 5)}
+
+
+def fail(breaker: Breaker, now: float) -> bool:
+    permit = breaker.admit(now)
+    assert isinstance(permit, Permit)
+    return breaker.report(permit, Outcome.FAILURE, now)
+
+
+def opened(policy: BreakerPolicy, now: float = 0.0) -> Breaker:
+    breaker = Breaker(policy)
+    for _ in range(policy.threshold):
+        fail(breaker, now)
+    return breaker
+
+
+@pytest.mark.parametrize(("service", "numbers"), SPECIFIED.items())
+def test_the_numbers_are_the_specifications(service: str, numbers: tuple[int, int, int]) -> None:
+    policy = POLICIES[service]
+
+    assert (policy.threshold, policy.window, policy.cooldown) == numbers
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_it_opens_at_the_threshold_and_not_before(service: str) -> None:
+    policy = POLICIES[service]
+    breaker = Breaker(policy)
+
+    changes = [fail(breaker, now=float(n)) for n in range(policy.threshold)]
+
+    assert changes == [False] * (policy.threshold - 1) + [True]
+    assert breaker.state is BreakerState.OPEN
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_failures_outside_the_window_do_not_count(service: str) -> None:
+    policy = POLICIES[service]
+    breaker = Breaker(policy)
+
+    for n in range(policy.threshold * 3):
+        fail(breaker, now=n * policy.window)
+
+    assert breaker.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_it_refuses_until_the_cooldown_is_over(service: str) -> None:
+    policy = POLICIES[service]
+    breaker = opened(policy)
+
+    assert breaker.admit(policy.cooldown - 1) == Refusal(1)
+    assert isinstance(breaker.admit(policy.cooldown), Permit)
+    assert breaker.state is BreakerState.HALF_OPEN
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_exactly_one_probe_goes_through_in_half_open(service: str) -> None:
+    policy = POLICIES[service]
+    breaker = opened(policy)
+
+    verdicts = [breaker.admit(policy.cooldown) for _ in range(50)]
+
+    assert [type(v) for v in verdicts] == [Permit] + [Refusal] * 49
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_a_good_probe_closes_and_a_bad_one_opens_again(service: str) -> None:
+    policy = POLICIES[service]
+    breaker = opened(policy)
+    later = policy.cooldown
+
+    fail(breaker, later)
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.admit(later + policy.cooldown - 0.5) == Refusal(0.5)
+
+    probe = breaker.admit(later + policy.cooldown)
+    assert isinstance(probe, Permit)
+    breaker.report(probe, Outcome.SUCCESS, later + policy.cooldown)
+    assert breaker.state is BreakerState.CLOSED
+    assert breaker.failures(later + policy.cooldown) == 0
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_a_prober_that_dies_does_not_jam_it(service: str) -> None:
+    policy = POLICIES[service]
+    breaker = opened(policy)
+    breaker.admit(policy.cooldown)  # never reports
+
+    refusal = breaker.admit(policy.cooldown + policy.probe_lease - 1)
+    assert isinstance(refusal, Refusal)
+    assert refusal.probing
+    assert isinstance(breaker.admit(policy.cooldown + policy.probe_lease), Permit)
+
+
+def test_a_probe_given_up_lets_the_next_one_through_at_once() -> None:
+    policy = POLICIES["ai"]
+    breaker = opened(policy)
+    probe = breaker.admit(policy.cooldown)
+    assert isinstance(probe, Permit)
+
+    breaker.report(probe, Outcome.ABANDONED, policy.cooldown)
+
+    assert isinstance(breaker.admit(policy.cooldown), Permit)
+
+
+def test_a_late_report_from_before_the_opening_is_ignored() -> None:
+    breaker = Breaker(POLICIES["ai"])
+    early = breaker.admit(0)
+    assert isinstance(early, Permit)
+    for _ in range(3):
+        fail(breaker, 1)
+    breaker.admit(1 + 30)
+
+    assert breaker.report(early, Outcome.SUCCESS, 32) is False
+    assert breaker.state is BreakerState.HALF_OPEN
+
+
+def test_its_state_survives_json_and_a_new_process() -> None:
+    policy = POLICIES["serper"]
+    breaker = opened(policy, now=100.0)
+
+    again = Breaker.restore(policy, json.loads(json.dumps(breaker.snapshot())))
+
+    assert again.state is BreakerState.OPEN
+    assert again.admit(105.0) == Refusal(5.0)
+    assert again.opened_count == 1
+
+
+def test_a_half_open_breaker_restored_gives_out_a_new_probe() -> None:
+    policy = POLICIES["serper"]
+    breaker = opened(policy)
+    breaker.admit(policy.cooldown)
+
+    again = Breaker.restore(policy, breaker.snapshot())
+
+    assert isinstance(again.admit(policy.cooldown), Permit)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(min_value=0, max_value=40, allow_nan=False),
+            st.sampled_from([*Outcome, None]),
+        ),
+        max_size=60,
+    )
+)
+def test_never_two_live_probes_and_never_jammed(events: list[tuple[float, Outcome | None]]) -> None:
+    """Whatever happens, half-open has at most one live lease, and a call gets in eventually."""
+    policy = BreakerPolicy(threshold=2, window=30, cooldown=10, probe_lease=20)
+    breaker, now = Breaker(policy), 0.0
+    live: list[float] = []
+    for wait, outcome in events:
+        now += wait
+        verdict = breaker.admit(now)
+        if isinstance(verdict, Refusal):
+            continue
+        if breaker.state is BreakerState.HALF_OPEN:
+            live = [ends for ends in live if ends > now]
+            assert not live
+            live = [now + policy.probe_lease]
+        if outcome is not None:
+            breaker.report(verdict, outcome, now)
+            live = []
+
+    assert isinstance(breaker.admit(now + policy.cooldown + policy.probe_lease), Permit)
