@@ -54,8 +54,7 @@ def cache_put(
     """
     if job_id is not None and conn.execute(_STILL_THERE, {"job": job_id}).first() is None:
         raise JobEnded(f"{job_id} has ended and been erased")
-    # The lease goes first: all work on one entry locks its lease before its value.
-    conn.execute(_END_LEASE, {"of_kind": kind, "of_key": lease_name(key)})
+    _end_lease(conn, kind, lease_name(key))
     seal = shared_key(conn)
     name = cache_name(seal, kind, key)
     if seal is not None:
@@ -71,6 +70,27 @@ def cache_put(
             where=cache.c.stored_at <= new.excluded.stored_at,
         )
     )
+
+
+def _end_lease(conn: Connection, kind: str, name: str) -> None:
+    """End an entry's lease and keep its row locked until the commit.
+
+    All work on one entry locks its lease before its value. A lease that is not there cannot be
+    locked: it is made first, or two writers with several pieces of work on one entry could each
+    hold what the other needs.
+    """
+    entry = {"of_kind": kind, "of_key": name}
+    if not conn.execute(_END_LEASE, entry).rowcount:
+        new = insert_into(conn.dialect.name, cache_leases).values(
+            kind=kind, key=name, owner=OPEN_TO_ALL, until=0
+        )
+        conn.execute(
+            new.on_conflict_do_update(
+                index_elements=[cache_leases.c.kind, cache_leases.c.key],
+                set_={"until": new.excluded.until},
+            )
+        )
+        conn.execute(_END_LEASE, entry)
 
 
 def cache_lease(

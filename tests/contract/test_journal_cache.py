@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from orchestrator.journal.base import Journal
 from orchestrator.journal.content import lease_name
-from orchestrator.journal.database import Database
+from orchestrator.journal.database import Database, open_database
+from orchestrator.journal.engine import parse_url
 from orchestrator.journal.opening import open_journal
 from orchestrator.journal.records import OPEN_TO_ALL, CacheLease
-from orchestrator.journal.shared import DEAD_LEASE_MS
+from orchestrator.journal.shared import DEAD_LEASE_MS, cache_lease, cache_put
 from tests.contract.journal_helpers import (
     database_fixture,  # noqa: F401
     journal_fixture,  # noqa: F401
@@ -120,6 +122,33 @@ async def test_a_key_of_any_text_can_be_leased_and_given_back(
     await journal.cache_release("serp", odd, "me")
 
     assert await leases(database) == []
+
+
+async def test_a_value_put_without_a_lease_keeps_others_off_the_entry_until_its_commit(
+    url: str, database: Database
+) -> None:
+    """Or each of two writers could hold what the other needs: the value here, the lease there."""
+    other, order = open_database(parse_url(url)), list[str]()
+
+    def put(conn: Connection) -> None:
+        cache_put(conn, "serp", "k", 1, now=1, keep_ms=5, job_id=None)
+        if conn.dialect.name == "postgresql":
+            conn.execute(text("SELECT pg_sleep(0.3)"))
+        else:
+            time.sleep(0.3)
+        order.append("put")
+
+    def lease(conn: Connection) -> None:
+        cache_lease(conn, "serp", "k", "me", now=1, until=2)
+        order.append("leased")
+
+    putting = asyncio.ensure_future(database.run(put))
+    await asyncio.sleep(0.15)
+    await asyncio.gather(putting, other.run(lease))
+    await other.close()
+
+    assert order == ["put", "leased"]
+    assert await leases(database) == [(lease_name("k"), "me")]
 
 
 async def test_leases_and_values_from_several_writers_never_lock_each_other_out(url: str) -> None:
