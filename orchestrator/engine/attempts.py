@@ -71,10 +71,11 @@ async def complete_step(job: Job, step: Step, record: StepRecord) -> StepResult:
     started = record.started_at or job.options.now_ms()
     meter = job.meters[step.slug] = Meter(record.usage)
     while True:
-        await job.journal.begin_attempt(
-            job.claim.job_id, job.claim.epoch, step.slug, step.version, attempt,
-            job.options.now_ms(),
-        )  # fmt: skip
+        with job.activity.writing():
+            await job.journal.begin_attempt(
+                job.claim.job_id, job.claim.epoch, step.slug, step.version, attempt,
+                job.options.now_ms(),
+            )  # fmt: skip
         try:
             with job.activity.running(step.slug):
                 result = await _attempt(job, step, attempt, meter)
@@ -113,10 +114,11 @@ async def _attempt(job: Job, step: Step, attempt: int, meter: Meter) -> StepResu
         output = await _within_limit(step, context)
     now = job.options.now_ms()
     degraded = tuple(context.degraded)
-    await job.journal.record_step(
-        job.claim.job_id, job.claim.epoch, step.slug, output,
-        degraded=degraded, usage=meter.usage, now=now,
-    )  # fmt: skip
+    with job.activity.writing():
+        await job.journal.record_step(
+            job.claim.job_id, job.claim.epoch, step.slug, output,
+            degraded=degraded, usage=meter.usage, now=now,
+        )  # fmt: skip
     return StepResult(output, degraded, meter.usage, now, now)
 
 
@@ -149,10 +151,11 @@ async def _wait_for_breaker(job: Job, step: Step, error: BreakerOpen, usage: Usa
     """
     delay = error.retry_after + job.options.rand.uniform(0.0, WAKE_JITTER_SECONDS)
     until = job.options.now_ms() + int(delay * 1000)
-    await job.journal.record_wait(
-        job.claim.job_id, job.claim.epoch, step.slug, str(error), until, job.options.now_ms(),
-        usage=usage,
-    )  # fmt: skip
+    with job.activity.writing():
+        await job.journal.record_wait(
+            job.claim.job_id, job.claim.epoch, step.slug, str(error), until, job.options.now_ms(),
+            usage=usage,
+        )  # fmt: skip
     await _sleep_until(job, step.slug, until)
 
 
@@ -168,10 +171,11 @@ async def _wait_for_retry(
     if delay is None:
         raise StepFailed(step.name, f"{error} (attempt {attempt} of {attempt})") from error
     next_at = job.options.now_ms() + int(delay * 1000)
-    await job.journal.record_retry(
-        job.claim.job_id, job.claim.epoch, step.slug, str(error), next_at, job.options.now_ms(),
-        usage=usage,
-    )  # fmt: skip
+    with job.activity.writing():
+        await job.journal.record_retry(
+            job.claim.job_id, job.claim.epoch, step.slug, str(error), next_at, job.options.now_ms(),
+            usage=usage,
+        )  # fmt: skip
     await _sleep_until(job, step.slug, next_at)
     return attempt + 1
 

@@ -148,9 +148,10 @@ class RunContext:
     async def progress(self, done: int, total: int, what: str) -> None:
         """Show ``what done of total``."""
         detail = f"{what} {done} of {total}"
-        await self._journal.record_progress(
-            self.job_id, self._epoch, self._step.slug, detail, self._options.now_ms()
-        )
+        with self._activity.writing():
+            await self._journal.record_progress(
+                self.job_id, self._epoch, self._step.slug, detail, self._options.now_ms()
+            )
 
     @contextmanager
     def _clock_stopped(self) -> Iterator[None]:

@@ -36,8 +36,12 @@ Insert = sqlite.Insert | postgresql.Insert
 
 JOB: BindParameter[Any] = bindparam("job")
 SLUG: BindParameter[Any] = bindparam("step_slug")
-OWNED = (jobs.c.epoch == bindparam("owned_by"), jobs.c.status == JobStatus.PROCESSING)
-"""The guard of every write by a running activation."""
+OWNED = (
+    jobs.c.epoch == bindparam("owned_by"),
+    jobs.c.status == JobStatus.PROCESSING,
+    jobs.c.owner.is_not(None),
+)
+"""The guard of every write by a running activation; one that released its job has none left."""
 
 
 def new(column: str) -> BindParameter[Any]:
@@ -153,6 +157,8 @@ def check_owned(job_id: str, epoch: int, job: Row[Any] | None) -> Row[Any]:
         raise StaleEpoch(f"{job_id}: epoch {epoch} was followed by {job.epoch}")
     if job.status != JobStatus.PROCESSING:
         raise JobEnded(f"{job_id} is {job.status}")
+    if job.owner is None:
+        raise StaleEpoch(f"{job_id}: epoch {epoch} released it")
     return job
 
 

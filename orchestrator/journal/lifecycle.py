@@ -80,6 +80,7 @@ _RELEASE = job_change(
     *OWNED,
     jobs.c.cancel_requested.is_(False),
     jobs.c.pause_requested.is_(False),
+    owner=None,  # nothing of this activation may follow, not even what it had under way
     activations_since_progress=0,  # leaving in good order is not dying
 )
 _FORGET_WAKE = (
@@ -141,13 +142,19 @@ def release(conn: Connection, job_id: str, epoch: int, until: int, now: int) -> 
     """Let go of the job until *until*; False, and no change, if it is asked to stop."""
     row = change_job(conn, _RELEASE, job_id, owned_by=epoch)
     if row is None:
-        check_owned(job_id, epoch, standing(conn, job_id))
+        job = standing(conn, job_id)
+        if job is not None and job.epoch == epoch and _is_released(job):
+            raise AlreadyDone(True)
+        check_owned(job_id, epoch, job)
         return False
-    if not insert_new(conn, timers, {"job_id": job_id, "kind": WAKE, "fire_at": until}):
-        raise AlreadyDone(True)
+    insert_new(conn, timers, {"job_id": job_id, "kind": WAKE, "fire_at": until})
     settle_steps(conn, job_id, keep_waits=True)
     emit(conn, job_id, row.last_seq, EventType.JOB_RELEASED, now, until=until)
     return True
+
+
+def _is_released(job: Row[Any]) -> bool:
+    return job.status == JobStatus.PROCESSING and job.owner is None
 
 
 def finish(

@@ -85,7 +85,7 @@ _CACHED: Select[Any] = select(cache.c.value, cache.c.stored_at).where(
 )
 
 _FLAGS: Select[Any] = select(
-    jobs.c.epoch, jobs.c.status, jobs.c.cancel_requested, jobs.c.pause_requested
+    jobs.c.epoch, jobs.c.status, jobs.c.owner, jobs.c.cancel_requested, jobs.c.pause_requested
 ).where(jobs.c.id == JOB)
 
 Costs = dict[str, float]

@@ -7,10 +7,12 @@ import pytest
 from orchestrator.errors import JobEnded, StaleEpoch
 from orchestrator.jobs import JobStatus, StepState
 from orchestrator.journal.base import Journal
+from orchestrator.services import Usage
 from tests.contract.journal_helpers import (
     JOB,
     history,
     journal_fixture,  # noqa: F401
+    new_memo,
     started,
     url_fixture,  # noqa: F401
 )
@@ -114,6 +116,28 @@ async def test_a_release_that_arrives_twice_is_one(journal: Journal) -> None:
     assert await journal.release(JOB, 1, until=100_000, now=40)
 
     assert [event.type for event in await history(journal)].count("job.released") == 1
+
+
+async def test_what_an_activation_had_under_way_comes_too_late_once_it_has_released(
+    journal: Journal,
+) -> None:
+    await started(journal, 1)
+    await journal.begin_attempt(JOB, 1, "text", 1, 1, 30)
+    await journal.release(JOB, 1, until=40, now=40)
+    before = await history(journal)
+
+    for late in (
+        journal.record_step(JOB, 1, "text", {"t": 1}, degraded=(), usage=Usage(), now=50),
+        journal.record_memo(JOB, 1, new_memo("p")),
+        journal.begin_attempt(JOB, 1, "check", 1, 1, 50),
+        journal.flags(JOB, 1),
+        journal.finish(JOB, 1, JobStatus.COMPLETED, now=50),
+    ):
+        with pytest.raises(StaleEpoch, match="epoch 1 released it"):
+            await late
+
+    assert await history(journal) == before
+    assert (await journal.claim(JOB, "node/1", 60, MOST)).epoch == 2
 
 
 async def test_a_stale_activation_cannot_release_the_job(journal: Journal) -> None:

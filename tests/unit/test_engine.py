@@ -24,7 +24,7 @@ from orchestrator.errors import (
     StaleEpoch,
     TransientError,
 )
-from orchestrator.jobs import JobStatus
+from orchestrator.jobs import JobStatus, StepState
 from orchestrator.journal.base import Journal
 from orchestrator.journal.opening import open_journal
 from orchestrator.journal.records import NewJob
@@ -620,6 +620,42 @@ async def test_handing_over_lets_the_call_in_flight_land_and_begins_no_other(ben
     assert await driving is JobStatus.PROCESSING
     assert await (await bench.claim(line)).drive() is JobStatus.COMPLETED
     assert bench.services.asked == ["job_1:a:one", "job_1:a:two"]
+
+
+async def test_handing_over_lets_the_record_under_way_land(bench: Bench) -> None:
+    """A step that only computes has no call in flight; what it made is recorded all the same."""
+    recording, recorded = asyncio.Event(), asyncio.Event()
+    record = bench.journal.record_step
+
+    async def slow_record(*args: Any, **named: Any) -> None:
+        recording.set()
+        await recorded.wait()
+        await record(*args, **named)
+
+    async def computes(ctx: StepContext) -> dict[str, Any]:
+        return {"made": 1}
+
+    async def calls(ctx: StepContext) -> dict[str, Any]:
+        return {"text": (await ctx.services.generate(ask(ctx.key("p")))).text}
+
+    bench.journal.record_step = slow_record  # type: ignore[method-assign]
+    line = pipeline(step("a", computes), step("b", calls, needs=("a",)))
+    await bench.submit(line)
+    patient = dataclasses.replace(bench.options, sleep=lambda _: asyncio.sleep(0.001))
+    run = await bench.claim(line, patient)
+    driving = asyncio.ensure_future(run.drive())
+    await recording.wait()
+
+    run.stop("release")
+    await asyncio.sleep(0.05)
+    assert not driving.done()
+    recorded.set()
+
+    assert await driving is JobStatus.PROCESSING
+    view = await bench.journal.view("job_1")
+    assert view is not None
+    assert view.steps[0].state is StepState.COMPLETED
+    assert bench.services.asked == []
 
 
 async def test_handing_over_does_not_wait_for_ever(bench: Bench) -> None:
