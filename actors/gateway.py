@@ -20,6 +20,7 @@ from actors.breaker import ensure_breaker
 from orchestrator.breaker import Outcome, Permit, Refusal
 from orchestrator.config import Settings
 from orchestrator.errors import BreakerOpen, PermanentError, TransientError
+from orchestrator.footprints import Footprint, Footprints, free_mb
 from orchestrator.secrets import Secrets
 from orchestrator.services import DeliverReply, DeliverRequest, ModelRequest
 from orchestrator.telemetry import configure_logging
@@ -56,6 +57,7 @@ class GatewayActor:
         configure_logging()
         self._settings = settings
         self._services = LiveServices(settings, Secrets())
+        self._footprints = Footprints()
         self._breakers: dict[str, Any] = {}
         self._reports: set[asyncio.Task[Any]] = set()
 
@@ -131,6 +133,10 @@ class GatewayActor:
                 log.exception("breaker %s does not answer; calls go unguarded", service)
                 break
         return None
+
+    async def footprint(self, pids: list[int]) -> Footprint:
+        """What the node has left of its memory, and what the jobs with these processes hold."""
+        return await asyncio.to_thread(self._footprints.look, pids, free_mb())
 
     async def cpu_seconds(self, pid: int) -> float | None:
         """CPU time a process of this node has used; None if there is no such process."""

@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors import options
 from actors.journal import remote_journal
@@ -175,9 +176,15 @@ def engine_options(settings: Settings) -> EngineOptions:
     )
 
 
-def ensure_job(job_id: str, label: str, settings: Settings) -> Any:
-    """The job's actor: found, or made and thereby set going."""
-    environment = worker_environment(options.NO_SECRETS, settings)
-    kept = options.kept(options.job_name(job_id), runtime_env=environment)
+def ensure_job(job_id: str, label: str, settings: Settings, node_id: str | None = None) -> Any:
+    """The job's actor: found, or made and thereby set going.
+
+    :param node_id: where it is to be made if that can be; Ray itself would choose any node, one
+        that is about to go included.
+    """
+    more: dict[str, Any] = {"runtime_env": worker_environment(options.NO_SECRETS, settings)}
+    if node_id is not None:
+        more["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=True)
+    kept = options.kept(options.job_name(job_id), **more)
     known = settings.model_copy(update={"database_url": ""})  # its password is not for job actors
     return options.remote(JobActor).options(**kept).remote(job_id, label, known)

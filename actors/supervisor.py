@@ -7,16 +7,13 @@ back at any moment, and it is on nobody's path. A nudge only makes it look soone
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import socket
 import time
 from typing import Any
 
-import psutil
 import ray
-from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.util import list_named_actors
 
 from actors import options
@@ -24,9 +21,10 @@ from actors.charge import Charge
 from actors.gateway import ensure_gateway
 from actors.job import ensure_job
 from actors.journal import remote_journal
+from actors.nodes import Nodes
 from actors.outbox import ensure_outbox
 from actors.pulses import Pulses
-from orchestrator.admission import STARTS_PER_ROUND, Admission, capacity
+from orchestrator.admission import STARTS_PER_ROUND, least_busy, places
 from orchestrator.config import Settings
 from orchestrator.errors import JournalDamaged, JournalUnavailable
 from orchestrator.journal.records import WaitingJob
@@ -43,8 +41,6 @@ STARTING_AT_ONCE = {"on": 32, "off": 8}
 """Most lost jobs being revived at the same moment, by ``SOTA_TEMPLATE``: a forked process costs
 about 0.07 CPU-seconds to start, one started anew about 0.8."""
 
-DRAIN_PATIENCE = 1.0  # seconds to ask Ray which nodes it is taking away
-
 
 class SupervisorActor:
     """One for the cluster; looks every second, or at once when nudged."""
@@ -57,6 +53,7 @@ class SupervisorActor:
         self._nudged = asyncio.Event()
         self._purged_at = 0.0
         self._pulses = Pulses()
+        self._nodes = Nodes(settings)
         self._standing_down = False
         self._cluster = cluster_name(settings)
         self._charge = Charge(self._journal, "supervision", self._cluster)
@@ -116,29 +113,34 @@ class SupervisorActor:
         processing = await self._journal.processing(int(time.time() * 1000))
         living = await asyncio.to_thread(self._living)
         await self._pulses.watch(processing, living)
-        await self._revive([job for job in processing if job.job_id not in living])
+        await self._nodes.refresh(living)
+        starting = living - {job.job_id for job in processing}
+        jobs = self._nodes.jobs([job for job in processing if job.job_id in living], starting)
+        await self._revive([job for job in processing if job.job_id not in living], jobs)
         for job in processing:
             if job.job_id in living and job.stop_requested:
                 await self._tell(job.job_id, job.stop_requested)
-        await self._leave_draining_nodes(processing, living)
-        starting = living - {job.job_id for job in processing}
-        await self._admit(len(processing), starting)
+        if jobs:
+            await self._leave_draining_nodes(processing, living)
+        await self._admit(processing, starting)
         await self._purge()
 
-    async def _revive(self, orphans: list[WaitingJob]) -> None:
+    async def _revive(self, orphans: list[WaitingJob], jobs: dict[str, int]) -> None:
         """Make actors for running jobs that have none, a few at a time: each start costs CPU
-        that those already running need too."""
+        that those already running need too.
+
+        :param jobs: how many jobs each node has.
+        """
         for job in orphans:
             if self._pulses.starting() >= STARTING_AT_ONCE[self._settings.template]:
                 break
             log.info("reviving %s", job.job_id)
-            await self._start(job)
+            await self._start(job, least_busy(jobs))
 
     async def _leave_draining_nodes(self, processing: list[WaitingJob], living: set[str]) -> None:
         """Have jobs leave nodes that are about to go; they go on elsewhere."""
-        draining = await asyncio.to_thread(draining_nodes)
-        for job in processing if draining else ():
-            if job.job_id in living and job.owner.partition("/")[0] in draining:
+        for job in processing:
+            if job.job_id in living and self._nodes.must_leave(job):
                 await self._tell(job.job_id, "release")
 
     def _keep_gateways(self) -> None:
@@ -159,31 +161,28 @@ class SupervisorActor:
             except Exception:
                 log.exception("nothing is sent for now")
 
-    async def _admit(self, running: int, starting: set[str]) -> None:
+    async def _admit(self, processing: list[WaitingJob], starting: set[str]) -> None:
         """Start queued jobs as far as there is room for them.
 
         :param starting: jobs whose actors live but have not claimed them yet.
         """
-        state = Admission(
-            running=running + len(starting),
-            free_mb=psutil.virtual_memory().available // 2**20,
-            job_mb=self._settings.job_memory_mb,
-            starts=STARTS_PER_ROUND[self._settings.template],
-            most=self._settings.max_live_jobs,
-        )
-        room = capacity(state)
-        if room <= 0:
+        nodes = await self._nodes.with_memory(processing, starting)
+        starts, most = STARTS_PER_ROUND[self._settings.template], self._settings.max_live_jobs
+        found = places(nodes, starts=starts, most=most)
+        if not found:
             return
-        for job in await self._journal.queued(room, starting):
-            await self._start(job)
+        queued = await self._journal.queued(len(found), starting)
+        for job, node_id in zip(queued, found, strict=False):  # fewer may wait
+            await self._start(job, node_id)
 
-    async def _start(self, job: WaitingJob) -> None:
-        """Make the job's actor."""
+    async def _start(self, job: WaitingJob, node_id: str | None) -> None:
+        """Make the job's actor, on this node if it can be there."""
         try:
-            await asyncio.to_thread(ensure_job, job.job_id, job.label, self._settings)
+            await asyncio.to_thread(ensure_job, job.job_id, job.label, self._settings, node_id)
         except Exception:
             log.exception("%s could not be started; the next round tries again", job.job_id)
         else:
+            self._nodes.started(job.job_id, node_id or "")
             self._pulses.starts(job)
 
     async def _tell(self, job_id: str, reason: str) -> None:
@@ -222,24 +221,6 @@ def cluster_name(settings: Settings) -> str:
     if settings.ray_address:
         return str(ray.get_runtime_context().get_session_name())
     return f"{socket.gethostname()}:{settings.home}"
-
-
-def draining_nodes() -> set[str]:
-    """Ids of the nodes that Ray is about to take away.
-
-    Ray has no public call for it in 2.60; without this one the jobs of such a node are revived
-    elsewhere once it is gone, and their calls in flight are made again.
-    """
-    try:
-        return set(_gcs().get_draining_nodes(timeout=DRAIN_PATIENCE))
-    except Exception as error:
-        log.debug("no word of draining nodes: %s", error)
-        return set()
-
-
-@functools.cache
-def _gcs() -> Any:
-    return GcsClient(address=ray.get_runtime_context().gcs_address)
 
 
 def ensure_supervisor(settings: Settings) -> Any:

@@ -1,39 +1,74 @@
-"""How many jobs may start now: a pure decision over measured memory."""
+"""How many jobs may start now, and on which nodes: a pure decision over measured memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 STARTS_PER_ROUND = {"on": 16, "off": 4}
 """Job actors started in one round of the supervisor, by ``SOTA_TEMPLATE``: running jobs and the API
 must stay responsive meanwhile. A start costs about 0.07 CPU-seconds forked, and 0.8 anew."""
 
+UNMEASURED_MB = {"on": 40, "off": 90}
+"""What a job is reckoned to need before enough have been measured, by ``SOTA_TEMPLATE``. Measured
+at the end of jobs on 2 cores: docs/performance.md."""
+
 RESERVE_MB = 1024
-"""Memory that is never given to jobs."""
+"""Memory of each node that is never given to jobs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """What the decision is made of.
+class Node:
+    """A node on which jobs can start.
 
-    :param running: jobs that run, or are being started.
-    :param free_mb: memory available on the machine now, in MiB.
-    :param job_mb: what one job is reckoned to need, in MiB.
-    :param starts: how many may be started in one round.
-    :param most: an upper bound set by hand; 0 for none.
+    :param jobs: jobs that run there, or are being started there.
+    :param free_mb: memory available there now, in MiB.
+    :param held_mb: what its jobs hold of their own, in MiB.
+    :param job_mb: what one job is reckoned to need in all, in MiB.
     """
 
-    running: int
-    free_mb: int
-    job_mb: int
-    starts: int
-    most: int = 0
+    node_id: str
+    jobs: int = 0
+    free_mb: float = 0.0
+    held_mb: float = 0.0
+    job_mb: float = 1.0
+
+    @property
+    def room(self) -> int:
+        """How many more jobs it can hold, once those it has are as large as they get."""
+        growth = max(0.0, self.jobs * self.job_mb - self.held_mb)
+        return max(0, int((self.free_mb - RESERVE_MB - growth) // self.job_mb))
 
 
-def capacity(state: Admission) -> int:
-    """How many more jobs may be started now; never negative."""
-    by_memory = (state.free_mb - RESERVE_MB) // state.job_mb
-    if not state.running:
-        by_memory = max(1, by_memory)  # one at a time always goes: else a small machine starves
-    by_hand = state.most - state.running if state.most else by_memory
-    return max(0, min(by_memory, by_hand, state.starts))
+def places(nodes: Iterable[Node], *, starts: int, most: int = 0) -> list[str]:
+    """A node for each job that may start now: always the one with the most room left.
+
+    :param starts: how many may be started in one round.
+    :param most: how many may run in all, by hand; 0 for no such bound.
+    """
+    known = list(nodes)
+    running = sum(node.jobs for node in known)
+    room = {node.node_id: node.room for node in known}
+    if known and not running and not any(room.values()):
+        room[max(known, key=lambda node: node.free_mb).node_id] = 1  # else a small one starves
+    if most:
+        starts = min(starts, most - running)
+    found: list[str] = []
+    while len(found) < starts and any(room.values()):
+        roomiest = max(room, key=lambda node_id: room[node_id])
+        room[roomiest] -= 1
+        found.append(roomiest)
+    return found
+
+
+def least_busy(jobs: dict[str, int]) -> str | None:
+    """Where a job that must run goes, whatever the memory: the node with the fewest jobs, which is
+    counted there then. None: there is no node.
+
+    :param jobs: how many jobs each node has.
+    """
+    if not jobs:
+        return None
+    chosen = min(jobs, key=lambda node_id: jobs[node_id])
+    jobs[chosen] += 1
+    return chosen

@@ -159,7 +159,9 @@ class Settings(BaseSettings):
         default=0, ge=0, description="jobs running at once; 0: computed from free memory"
     )
     job_memory_mb: int = Field(
-        default=160, ge=1, description="megabytes one running job is reckoned to need"
+        default=0,
+        ge=0,
+        description="megabytes one running job is reckoned to need; 0: measured on each node",
     )
     hibernate_after: float = Field(
         default=30.0,
