@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +94,7 @@ async def measured(home: Path, jobs: int, given: argparse.Namespace) -> dict[str
     async with stack(plan, print) as running:
         urls = await running.start()
         await _faults(urls["sandbox"], given.faults)
-        watch = Watch(database, _family)
+        watch = Watch(database, partial(_family, str(home)))
         traffic = await running.during(_load(running, urls["url"], watch, jobs, given))
     rows = journal.read(database)
     return {"profile": given.profile, "faults": given.faults, "rate": given.rate} | _figures(
@@ -131,8 +133,16 @@ async def _faults(sandbox: str, rate: float) -> None:
                     answer.raise_for_status()
 
 
-def _family() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+def _family(home: str) -> list[psutil.Process]:
+    """The service's processes: ours, the template of each node, and what came of them."""
+    me = psutil.Process()
+    named = psutil.process_iter(["cmdline"])
+    templates = [one for one in named if home in " ".join(one.info["cmdline"] or ()) and one != me]
+    found = dict.fromkeys(me.children(recursive=True))
+    for root in templates:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= dict.fromkeys([root, *root.children(recursive=True)])
+    return list(found)
 
 
 def _figures(jobs: int, traffic: Traffic, machine: Machine, rows: journal.Rows) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-SAMPLE_SECONDS = 2.0
+SAMPLE_SECONDS = 5.0
 UNIQUE_OF = 10
 """Job actors whose unique memory is read at each sample; reading all would be a load itself."""
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import aiohttp
 
-SUBMITTERS = 16
-"""Requests under way at once while jobs are submitted."""
+SUBMITTERS = 4
+"""Requests under way at once while jobs are submitted: as many as keep the API busy. More would
+only wait for each other, and their wait would be counted as its time."""
 
 LOOKS_PER_SECOND = 10.0
 """Status reads a second, of jobs picked at random among the accepted."""
