@@ -20,7 +20,7 @@ from actors.breaker import ensure_breaker
 from orchestrator.breaker import Outcome, Permit, Refusal
 from orchestrator.config import Settings
 from orchestrator.errors import BreakerOpen, PermanentError, TransientError
-from orchestrator.footprints import Footprint, Footprints, free_mb
+from orchestrator.footprints import Footprint, Footprints, Machine
 from orchestrator.secrets import Secrets
 from orchestrator.services import DeliverReply, DeliverRequest, ModelRequest
 from orchestrator.telemetry import configure_logging
@@ -57,7 +57,7 @@ class GatewayActor:
         configure_logging()
         self._settings = settings
         self._services = LiveServices(settings, Secrets())
-        self._footprints = Footprints()
+        self._footprints, self._machine = Footprints(), Machine()
         self._breakers: dict[str, Any] = {}
         self._reports: set[asyncio.Task[Any]] = set()
 
@@ -135,8 +135,8 @@ class GatewayActor:
         return None
 
     async def footprint(self, pids: list[int]) -> Footprint:
-        """What the node has left of its memory, and what the jobs with these processes hold."""
-        return await asyncio.to_thread(self._footprints.look, pids, free_mb())
+        """What the node has left, and what the jobs with these processes hold of its memory."""
+        return await asyncio.to_thread(self._footprints.look, pids, self._machine.look())
 
     async def cpu_seconds(self, pid: int) -> float | None:
         """CPU time a process of this node has used; None if there is no such process."""

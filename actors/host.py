@@ -49,6 +49,9 @@ CLUSTER_ENVIRONMENT = {
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "actors.edge.middlewares",
     # Workers pull numpy in through Ray; one thread each is all they need.
     "OMP_NUM_THREADS": "1",
+    # Ray has every worker step back (nice 15). Here only the job actors do, by themselves
+    # (actors/job.py): they are many, and what serves them and the API must not wait for them.
+    "RAY_worker_niceness": "0",
 }
 
 

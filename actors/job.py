@@ -38,6 +38,9 @@ UNCONFIRMED_SECONDS = 8.0
 RESTART_PAUSE = 1.0
 """Seconds before a process with a failed driver ends itself, so that restarts do not spin."""
 
+NICENESS = 19
+"""Of a job actor's threads: the lowest priority there is."""
+
 DAMAGE_PAUSE = 60.0
 """The same when the journal is damaged: until an operator restores it, a restart cannot help."""
 
@@ -51,6 +54,7 @@ class JobActor:
 
     def __init__(self, job_id: str, label: str, settings: Settings) -> None:
         options.forget_secrets()
+        step_back()
         configure_logging()
         log_context.set({"job": job_id})
         self._job_id, self._label, self._settings = job_id, label, settings
@@ -161,6 +165,15 @@ class JobActor:
             if time.monotonic() - self._confirmed_at >= UNCONFIRMED_SECONDS:
                 await self._obey(run)
                 self._confirmed_at = time.monotonic()
+
+
+def step_back() -> None:
+    """Let every other process have the CPU first: of jobs there are many, and what serves them and
+    the API must answer while they compute. On Linux each thread has a nice value of its own."""
+    threads = os.listdir("/proc/self/task") if os.path.isdir("/proc/self/task") else ["0"]
+    for thread in threads:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            os.setpriority(os.PRIO_PROCESS, int(thread), NICENESS)
 
 
 def engine_options(settings: Settings) -> EngineOptions:

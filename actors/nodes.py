@@ -64,16 +64,24 @@ class Nodes:
         count = Counter([*owners, *(self._of_job.get(job_id, "") for job_id in starting)])
         return {node_id: count[node_id] for node_id in sorted(self._alive - self._draining)}
 
-    async def with_memory(
+    async def measured(
         self, processing: Sequence[WaitingJob], starting: Collection[str]
     ) -> list[Node]:
-        """The nodes that can take more, with the memory they have; those that do not answer are
+        """The nodes that can take more, with what they have left; those that do not answer are
         left out."""
         jobs = self.jobs(processing, starting)
         pids: Mapping[str, list[int]] = _pids(processing)
         found = await asyncio.gather(*(_footprint(node_id, pids[node_id]) for node_id in jobs))
         return [
-            Node(node_id, jobs[node_id], look.free_mb, look.held_mb, self._job_mb(look))
+            Node(
+                node_id,
+                jobs[node_id],
+                look.free_mb,
+                look.held_mb,
+                self._job_mb(look),
+                look.busy,
+                look.cores,
+            )
             for node_id, look in zip(jobs, found, strict=True)
             if look is not None
         ]

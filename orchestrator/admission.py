@@ -1,4 +1,4 @@
-"""How many jobs may start now, and on which nodes: a pure decision over measured memory."""
+"""How many jobs may start now, and on which nodes: a pure decision over what was measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ UNMEASURED_MB = {"on": 40, "off": 90}
 """What a job is reckoned to need before enough have been measured, by ``SOTA_TEMPLATE``. Measured
 at the end of jobs on 2 cores: docs/performance.md."""
 
+BUSY_SHARE = 0.9
+"""Of a node's CPU in use: from here on more jobs would not end sooner, but all would end later, and
+near their deadlines."""
+
+ALWAYS_PER_CORE = 8
+"""So many jobs for each core run however busy the node is, since others may keep it so."""
+
 RESERVE_MB = 1024
 """Memory of each node that is never given to jobs."""
 
@@ -25,6 +32,8 @@ class Node:
     :param free_mb: memory available there now, in MiB.
     :param held_mb: what its jobs hold of their own, in MiB.
     :param job_mb: what one job is reckoned to need in all, in MiB.
+    :param busy: share of its CPU that was in use lately, 0 to 1.
+    :param cores: how much CPU it has.
     """
 
     node_id: str
@@ -32,12 +41,21 @@ class Node:
     free_mb: float = 0.0
     held_mb: float = 0.0
     job_mb: float = 1.0
+    busy: float = 0.0
+    cores: float = 1.0
 
     @property
     def room(self) -> int:
         """How many more jobs it can hold, once those it has are as large as they get."""
+        most = self._room_in_memory
+        if self.busy >= BUSY_SHARE:
+            most = min(most, int(ALWAYS_PER_CORE * self.cores) - self.jobs)
+        return max(0, most)
+
+    @property
+    def _room_in_memory(self) -> int:
         growth = max(0.0, self.jobs * self.job_mb - self.held_mb)
-        return max(0, int((self.free_mb - RESERVE_MB - growth) // self.job_mb))
+        return int((self.free_mb - RESERVE_MB - growth) // self.job_mb)
 
 
 def places(nodes: Iterable[Node], *, starts: int, most: int = 0) -> list[str]:

@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
     parser.add_argument("--jobs", type=int, nargs="+", default=[10, 100], help="one run for each")
     parser.add_argument("--profile", choices=("zero", "seed", "live"), default="live")
+    parser.add_argument("--time-scale", type=float, default=1.0, help="of the profile's latencies")
     parser.add_argument("--rate", type=float, default=0.0, help="jobs a second; 0: all at once")
     parser.add_argument("--faults", type=float, default=0.0, help="probability for each call")
     parser.add_argument("--most-live", type=int, default=0, help="SOTA_MAX_LIVE_JOBS")
@@ -85,11 +86,10 @@ async def measured(home: Path, jobs: int, given: argparse.Namespace) -> dict[str
     settings = adjusted(
         settings_from_environment(),
         sandbox_profile=given.profile,
-        sandbox_time_scale=1.0,
-        max_live_jobs=given.most_live,
-        job_timeout=max(900.0, 60 * given.minutes),  # many wait for few cores here
+        sandbox_time_scale=given.time_scale,
     )
-    plan = isolated(settings, home, os.environ, sandbox=True, command="bench")
+    environ = {**os.environ, "SOTA_MAX_LIVE_JOBS": str(given.most_live)}
+    plan = isolated(settings, home, environ, sandbox=True, command="bench")
     database = plan.settings.home / "journal.db"
     async with stack(plan, print) as running:
         urls = await running.start()
@@ -97,9 +97,8 @@ async def measured(home: Path, jobs: int, given: argparse.Namespace) -> dict[str
         watch = Watch(database, partial(_family, str(home)))
         traffic = await running.during(_load(running, urls["url"], watch, jobs, given))
     rows = journal.read(database)
-    return {"profile": given.profile, "faults": given.faults, "rate": given.rate} | _figures(
-        jobs, traffic, watch.seen, rows
-    )
+    how = {name: getattr(given, name) for name in ("profile", "faults", "rate", "time_scale")}
+    return how | _figures(jobs, traffic, watch.seen, rows)
 
 
 async def _load(

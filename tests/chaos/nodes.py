@@ -23,6 +23,7 @@ NODE_ENVIRONMENT = {
     "RAY_maximum_gcs_destroyed_actor_cached_count": "1000",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "actors.edge.middlewares",
     "OMP_NUM_THREADS": "1",
+    "RAY_worker_niceness": "0",
     # A dead node is noticed after about 4 s (15 s by default). Much less, and a machine with two
     # busy cores takes nodes for dead that are merely slow.
     "RAY_health_check_initial_delay_ms": "0",

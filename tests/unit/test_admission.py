@@ -25,6 +25,10 @@ def node(name: str = "a", *, room: float = 0.0, **more: Any) -> Node:
         (node(room=10, jobs=4, held_mb=20), 7),  # those four will take 60 MiB more
         (node(room=10, jobs=4, held_mb=500), 10),  # what is held already is not free
         (node(room=2, jobs=9), 0),
+        (node(room=90, jobs=15, held_mb=300, busy=0.95, cores=2), 1),  # eight for each core
+        (node(room=90, jobs=16, held_mb=320, busy=0.95, cores=2), 0),
+        (node(room=90, jobs=40, held_mb=800, busy=0.95, cores=2), 0),
+        (node(room=90, jobs=40, held_mb=800, busy=0.5, cores=2), 90),
     ],
 )
 def test_room_is_what_is_left_once_the_jobs_there_have_grown(state: Node, room: int) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.footprints import ENOUGH, LOOKS, Footprints, free_mb, unique_mb
+from orchestrator.footprints import (
+    ENOUGH,
+    LOOKS,
+    WINDOW_SECONDS,
+    Footprints,
+    Free,
+    Machine,
+    unique_mb,
+)
 
 MIB = 2**20
 
@@ -32,7 +40,7 @@ def test_a_few_are_measured_each_time_those_not_seen_for_longest_first() -> None
     footprints = Footprints(processes.measure)
 
     for _ in range(3):
-        footprints.look(range(20), 1000)
+        footprints.look(range(20), Free(1000))
 
     assert len(processes.measured) == 3 * LOOKS
     assert processes.measured[:20] == list(range(20))
@@ -43,19 +51,19 @@ def test_what_is_held_is_the_sum_of_those_that_live() -> None:
     processes = Processes(p1=10.0, p2=20.0, p3=30.0)
     footprints = Footprints(processes.measure)
 
-    assert footprints.look([1, 2, 3], 500).held_mb == 60
-    look = footprints.look([1, 3], 500)
+    assert footprints.look([1, 2, 3], Free(500)).held_mb == 60
+    look = footprints.look([1, 3], Free(500, 0.5, 2))
 
-    assert (look.held_mb, look.free_mb) == (40, 500)
+    assert (look.held_mb, look.free_mb, look.busy, look.cores) == (40, 500, 0.5, 2)
 
 
 def test_what_a_job_needs_is_told_once_enough_have_been_measured() -> None:
     processes = Processes(**{f"p{pid}": float(pid) for pid in range(10, 30)})
     footprints = Footprints(processes.measure)
 
-    assert footprints.look(range(10, 10 + ENOUGH - 1), 0).job_mb is None
+    assert footprints.look(range(10, 10 + ENOUGH - 1), Free(0)).job_mb is None
     for _ in range(3):
-        look = footprints.look(range(10, 30), 0)
+        look = footprints.look(range(10, 30), Free(0))
 
     assert look.job_mb == 28  # of 20 processes, 19 are no larger
 
@@ -63,15 +71,15 @@ def test_what_a_job_needs_is_told_once_enough_have_been_measured() -> None:
 def test_ended_processes_are_remembered_as_large_as_they_were() -> None:
     processes = Processes(**{f"p{pid}": 50.0 for pid in range(ENOUGH)}, p99=10.0)
     footprints = Footprints(processes.measure)
-    footprints.look(range(ENOUGH), 0)
+    footprints.look(range(ENOUGH), Free(0))
 
-    look = footprints.look([99], 0)
+    look = footprints.look([99], Free(0))
 
     assert (look.held_mb, look.job_mb) == (10, 50)
 
 
 def test_a_process_that_is_gone_meanwhile_holds_nothing() -> None:
-    assert Footprints(Processes(p1=10.0).measure).look([1, 2], 0).held_mb == 10
+    assert Footprints(Processes(p1=10.0).measure).look([1, 2], Free(0)).held_mb == 10
 
 
 def test_a_real_process_has_memory_of_its_own() -> None:
@@ -95,7 +103,9 @@ def test_a_container_has_what_its_limit_leaves(
     (tmp_path / "memory.stat").write_text(f"anon 5\ninactive_file {inactive}\n")
     machine = psutil.virtual_memory().available / MIB
 
-    assert free_mb(tmp_path) == pytest.approx(machine if expected is None else expected, rel=0.2)
+    assert Machine(tmp_path).look().mb == pytest.approx(
+        machine if expected is None else expected, rel=0.2
+    )
 
 
 @pytest.mark.parametrize("limit", [None, "max"])
@@ -105,4 +115,44 @@ def test_without_a_limit_it_is_the_machine_that_counts(tmp_path: Path, limit: st
         (tmp_path / "memory.current").write_text("5")
         (tmp_path / "memory.stat").write_text("inactive_file 0")
 
-    assert free_mb(tmp_path) == pytest.approx(psutil.virtual_memory().available / MIB, rel=0.2)
+    assert Machine(tmp_path).look().mb == pytest.approx(
+        psutil.virtual_memory().available / MIB, rel=0.2
+    )
+
+
+def test_cpu_in_use_is_that_of_lately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used, now = [0.0], [0.0]
+    monkeypatch.setattr("orchestrator.footprints._cpu_used", lambda: used[0])
+    monkeypatch.setattr("psutil.cpu_count", lambda: 2)
+    machine = Machine(tmp_path, lambda: now[0])
+    found = [machine.look().busy]
+
+    for second in range(1, 13):
+        now[0] = float(second)
+        used[0] += 2.0 if second <= 6 else 0.0  # both cores for six seconds, then none
+        found.append(machine.look().busy)
+
+    assert found[0] == 0.0
+    assert found[1:7] == [1.0] * 6
+    assert found[8] == pytest.approx(2 / WINDOW_SECONDS)
+    assert found[11:] == [0.0, 0.0]
+
+
+def test_a_container_has_the_cores_of_its_quota(tmp_path: Path) -> None:
+    now = [0.0]
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    machine = Machine(tmp_path, lambda: now[0])
+
+    for used, passed in ((1_000_000, 0.0), (1_450_000, 1.0)):
+        now[0] = passed
+        (tmp_path / "cpu.stat").write_text(f"usage_usec {used}\nuser_usec 5\n")
+        free = machine.look()
+
+    assert free.cores == 0.5
+    assert free.busy >= 0.89  # 0.45 of the 0.5 CPU-seconds there were
+
+
+def test_without_a_quota_all_cores_count(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+
+    assert Machine(tmp_path).look().cores == psutil.cpu_count()

@@ -138,7 +138,7 @@ def _start(path: str, lock: int, environ: dict[str, str], python: str) -> None:
             (os.POSIX_SPAWN_DUP2, 1, 2),
             (os.POSIX_SPAWN_DUP2, lock, LOCK),
         ],
-        setsid=True,
+        setpgroup=0,  # no session of its own: Linux may share the CPU out by session first
     )
 
 
