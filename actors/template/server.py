@@ -28,6 +28,7 @@ from typing import NamedTuple
 from ray._raylet import WorkerID
 
 from actors.template.startup.handover import ANSWER_SECONDS, GO, LENGTH, LOCK, READY
+from steps.warm import warm
 
 log = logging.getLogger(__name__)
 
@@ -196,6 +197,7 @@ def preloaded() -> CodeType:
     gc.disable()  # what it frees leaves holes, which workers would fill: more copied pages
     for name in PRELOADED:
         importlib.import_module(name)
+    warm()
     if forks_share_luck():
         sys.exit("an import has drawn on Ray's random numbers")
     return _worker_script()

@@ -131,7 +131,8 @@ def _start(path: str, lock: int, environ: dict[str, str], python: str) -> None:
     os.posix_spawn(
         python,
         [python, "-m", "actors.template.server", path],
-        {**environ, "MALLOC_ARENA_MAX": "2"},
+        # One thread, also in numpy's library: a fork takes only one along.
+        {**environ, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
