@@ -204,5 +204,5 @@ class Monkey:
 
 
 def _pid(job: dict[str, Any]) -> int:
-    """The process that owns a job, as it signed: ``<node>/<pid>@<time>``."""
-    return int(str(job["owner"]).partition("/")[2].partition("@")[0])
+    """The process that owns a job, as it signed: ``<node>/<pid>@<time>``; 0: it was released."""
+    return int(str(job["owner"]).partition("/")[2].partition("@")[0] or 0)
