@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--database", choices=("sqlite", "postgres"), help="this one only")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whatever was started is stopped
     wanted = [name for short in given.only or SHORT for name in SHORT[short]]
     found: list[Figures] = []
     failed = False
@@ -75,7 +77,8 @@ def trials(wanted: Sequence[str], database: str | None) -> list[Trial]:
     """What to measure, as far as it is there; says what is not."""
     if dbos_libraries() is None and (DBOS in wanted or DBOS_WAL in wanted):
         print(HOW_TO_HAVE_DBOS)
-        wanted = [name for name in wanted if name not in (DBOS, DBOS_WAL)]
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whatever was started is stopped
+    wanted = [name for name in wanted if name not in (DBOS, DBOS_WAL)]
     kinds = {"sqlite": (SQLITE,), "postgres": (POSTGRES,), None: (SQLITE, POSTGRES)}[database]
     if POSTGRES in kinds and not there_is_a_server():
         print("PostgreSQL does not answer, so its columns are left out")

@@ -40,7 +40,7 @@ class Wire:
     port: int
     submit: str
     status: str
-    body: Callable[[], dict[str, object]]
+    body: dict[str, object]
     id_field: str
 
 
@@ -63,7 +63,7 @@ class Client:
 
     def submit(self) -> str:
         """A new job's id. :raises Failed: it was not accepted."""
-        status, body = self._ask("POST", self._wire.submit, json.dumps(self._wire.body()))
+        status, body = self._ask("POST", self._wire.submit, json.dumps(self._wire.body))
         if status != 202:
             raise Failed(f"{status}: {body!r}")
         return str(json.loads(body)[self._wire.id_field])

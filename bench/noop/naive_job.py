@@ -41,7 +41,6 @@ class Store:
             self._postgres = await asyncpg.connect(self._url, server_settings=settings)
             return
         self._sqlite = sqlite3.connect(self._url, timeout=30, isolation_level=None)
-        self._sqlite.execute("PRAGMA journal_mode=WAL")
         self._sqlite.execute("PRAGMA synchronous=FULL")
 
     async def run(self, statement: str, *values: object) -> None:
@@ -50,6 +49,14 @@ class Store:
             self._sqlite.execute(statement.replace("$", "?"), values)
         else:
             await self._postgres.execute(statement, *values)
+
+
+async def prepare(url: str) -> None:
+    """Make the tables, once."""
+    store = Store(url)
+    await store.open()
+    for statement in TABLES:
+        await store.run(statement)
 
 
 class NaiveJob:
@@ -61,12 +68,19 @@ class NaiveJob:
 
     async def run(self) -> None:
         """Every step, one after another."""
+        try:
+            await self._run()
+        except Exception as error:
+            self._view |= {"status": "failed", "error": str(error)}
+            raise
+        self._view["status"] = "completed"
+
+    async def _run(self) -> None:
         await self._store.open()
         await self._store.run(BEGIN, self._job_id)
         for number, step in enumerate(steps.PIPELINE.steps, start=1):
             await self.step(number, step.slug)
         await self._store.run(END, self._job_id, int(time.time() * 1000))
-        self._view["status"] = "completed"
 
     async def step(self, number: int, slug: str) -> None:
         """One step: do nothing, and record what came of it."""

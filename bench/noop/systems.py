@@ -106,7 +106,7 @@ def _ours(home: Path, url: URL | None, port: int, meter: Meter) -> tuple[Service
         port=port,
         submit="/orchestrator/ultra-sota",
         status="/orchestrator/job",
-        body=lambda: {"keyword": "nothing at all"},
+        body={"keyword": "nothing at all"},
         id_field="jobId",
     )
     return Service(argv, environ, home / "log", port, str(home), meter), wire
@@ -118,9 +118,12 @@ def _naive(home: Path, url: URL | None, port: int, meter: Meter) -> tuple[Servic
         "RAY_USAGE_STATS_ENABLED": "0",
         "OMP_NUM_THREADS": "1",
     }
-    argv = [sys.executable, "-m", "bench.noop.naive_service", str(port), str(home / "ray")]
-    kept = address(url, "postgresql") if url else str(home / "naive.db")
-    return Service(argv, environ, home / "log", port, str(home), meter), _plain(port, {"url": kept})
+    file = home / "naive.db"
+    if url is None:
+        write_ahead(file)
+    kept = address(url, "postgresql") if url else str(file)
+    argv = [sys.executable, "-m", "bench.noop.naive_service", str(port), str(home / "ray"), kept]
+    return Service(argv, environ, home / "log", port, str(home), meter), _plain(port)
 
 
 def _dbos(
@@ -134,11 +137,11 @@ def _dbos(
     service = Service(
         argv, _environ(libraries or Path(), ROOT), home / "log", port, str(home), meter
     )
-    return service, _plain(port, {})
+    return service, _plain(port)
 
 
-def _plain(port: int, body: dict[str, object]) -> Wire:
-    return Wire(port=port, submit="/jobs", status="/jobs", body=lambda: body, id_field="id")
+def _plain(port: int) -> Wire:
+    return Wire(port=port, submit="/jobs", status="/jobs", body={}, id_field="id")
 
 
 def _environ(*path: Path) -> dict[str, str]:
