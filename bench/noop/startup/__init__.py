@@ -1,0 +1,1 @@
+"""On ``PYTHONPATH`` of the measured service, for its ``sitecustomize``."""
