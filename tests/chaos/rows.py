@@ -19,8 +19,8 @@ QUERIES = {
     "memos": "SELECT job_id, step, part, started_at, ended_at FROM memos",
     "events": "SELECT job_id, seq, type, at, data FROM events ORDER BY job_id, seq",
     "results": "SELECT job_id, result FROM bodies WHERE result IS NOT NULL",
-    "running": "SELECT id, coalesce(owner, '') AS owner, epoch, attempt, activations_since_progress FROM jobs"
-    " WHERE status = 'processing' ORDER BY created_at, id",
+    "running": "SELECT id, coalesce(owner, '') AS owner, epoch, attempt,"
+    " activations_since_progress FROM jobs WHERE status = 'processing' ORDER BY created_at, id",
 }
 
 
