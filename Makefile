@@ -27,10 +27,16 @@ demo: $(VENV)/.runtime  ## set up, run one job end to end and show the article
 eval: $(VENV)/.runtime  ## set up, write twenty articles and judge them from outside (ARGS="--only 3")
 	$(BIN)/python -m bench.evaluate $(ARGS)
 
-bench: $(VENV)/.runtime ## set up, then measure: starts, encryption, how much the steps of a job overlap
+bench: $(VENV)/.runtime .venv-bench/.done ## set up, then measure: starts, a job without work beside plain Ray and DBOS, load, encryption, overlap
 	$(BIN)/python -m bench.starts
+	$(BIN)/python -m bench.noop
+	$(BIN)/python -m bench.load --jobs 10 100
 	$(BIN)/python -m bench.encryption
 	$(BIN)/python -m bench.overlap $(ARGS)
+
+.venv-bench/.done: bench/requirements.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade --target .venv-bench -r bench/requirements.txt
+	@touch $@
 
 test: $(VENV)/.dev lint types  ## set up, then lint, types and every test: the fast rings, then two services side by side, then chaos
 	$(BIN)/python -m pytest -n auto $(FAST)
@@ -55,6 +61,7 @@ unit: $(VENV)/.dev      ## the fast ring only: no Ray, no network
 lock:            ## refresh both lock files (needs uv): versions and hashes only
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra build -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate bench/requirements.in -o bench/requirements.txt
 
 clean:           ## remove what the commands made here
-	rm -rf $(VENV) .sota out build *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .sota out build *.egg-info .mypy_cache .ruff_cache .hypothesis

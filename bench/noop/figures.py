@@ -7,19 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.load.figures import percentile
+
 PERCENTILES = (50, 95, 99)
 OURS = "orchestrator"
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest of the values that is not exceeded by *percent* of them (nearest rank).
-
-    :raises ValueError: there are none.
-    """
-    if not values:
-        raise ValueError("no values")
-    rank = math.ceil(percent / 100 * len(values))
-    return sorted(values)[max(rank, 1) - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +25,7 @@ class Latency:
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Latency:
         """Of these times in seconds."""
-        p50, p95, p99 = (1000 * percentile(seconds, percent) for percent in PERCENTILES)
+        p50, p95, p99 = (1000 * percentile(seconds, percent / 100) for percent in PERCENTILES)
         return cls(len(seconds), p50, p95, p99)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.capacity.__main__ import job_cost, lines, shared_parts
 from bench.capacity.model import (
     USABLE,
     JobCost,
@@ -88,3 +89,20 @@ def test_far_from_saturation_a_job_takes_its_own_time() -> None:
 
     assert found.p50 == pytest.approx(45.0, rel=0.15)  # ten waits of 50/11 s
     assert found.live == pytest.approx(0.05 * 46, rel=0.15)
+
+
+def test_the_model_is_told_from_what_a_load_wrote() -> None:
+    run = {
+        "completed": 90, "failed": 10, "uniqueMb": {"p95": 30.0}, "runSeconds": {"p50": 60.0},
+        "cpuSecondsByRole": {"journal": 20.0, "breakers": 10.0, "job actors": 100.0},
+    }  # fmt: skip
+
+    parts = {part.name: part for part in shared_parts(run)}
+    said = "\n".join(lines(run, 60.0))
+
+    assert parts["journal"].demand == pytest.approx(0.2)
+    assert parts["breakers"].most == pytest.approx(50)
+    assert job_cost(run, 60.0) == JobCost(seconds=60.0, mb=30.0, on_its_node=1.0)
+    assert "| journal | 200 | 3.5 | 12,600 |" in said
+    assert "1.00 CPU-s on its node, 30 MiB for 60 s" in said
+    assert "| 2 cores, 8 GiB | 5,040 | CPU |" in said
