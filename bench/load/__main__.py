@@ -94,7 +94,7 @@ async def measured(home: Path, jobs: int, given: argparse.Namespace) -> dict[str
     async with stack(plan, print) as running:
         urls = await running.start()
         await _faults(urls["sandbox"], given.faults)
-        watch = Watch(database, partial(_family, str(home)))
+        watch = Watch(database, partial(family_of, str(home)))
         traffic = await running.during(_load(running, urls["url"], watch, jobs, given))
     rows = journal.read(database)
     how = {name: getattr(given, name) for name in ("profile", "faults", "rate", "time_scale")}
@@ -132,7 +132,7 @@ async def _faults(sandbox: str, rate: float) -> None:
                     answer.raise_for_status()
 
 
-def _family(home: str) -> list[psutil.Process]:
+def family_of(home: str) -> list[psutil.Process]:
     """The service's processes: ours, the template of each node, and what came of them."""
     me = psutil.Process()
     named = psutil.process_iter(["cmdline"])

@@ -58,6 +58,7 @@ class Clients:
     def __init__(self, url: str, session: aiohttp.ClientSession, pages: Sequence[Any]) -> None:
         self._url, self._session, self._pages = url, session, list(pages)
         self.seen = Traffic()
+        self._chance = random.Random(1)
 
     async def submit_all(self, jobs: int, per_second: float = 0.0) -> None:
         """Submit *jobs* jobs; *per_second* of them, or as fast as they are taken."""
@@ -67,12 +68,13 @@ class Clients:
             for number in numbers:
                 if per_second:
                     await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
-                await self._submit(number)
+                await self.submit(number)
 
         await asyncio.gather(*(one_after_another() for _ in range(SUBMITTERS)))
         self.seen.accepting_seconds = time.monotonic() - began
 
-    async def _submit(self, number: int) -> None:
+    async def submit(self, number: int) -> None:
+        """Submit a job until it is accepted."""
         body = {
             "keyword": keyword(number),
             "mode": "generate",
@@ -92,18 +94,20 @@ class Clients:
 
     async def look_on(self) -> None:
         """Ask for the status of random jobs until cancelled."""
-        choose, asking = random.Random(1), set[asyncio.Task[None]]()
+        asking = set[asyncio.Task[None]]()
         try:
             while True:
                 await asyncio.sleep(1 / LOOKS_PER_SECOND)
                 if self.seen.accepted:  # an answer that is late does not hold up the next request
-                    task = asyncio.create_task(self._look(choose.choice(self.seen.accepted)))
+                    task = asyncio.create_task(self.look_at_one())
                     asking.add(task)
                     task.add_done_callback(asking.discard)
         finally:
             await asyncio.gather(*asking)
 
-    async def _look(self, job_id: str) -> None:
+    async def look_at_one(self) -> None:
+        """Ask how one of the accepted jobs is, picked at random."""
+        job_id = self._chance.choice(self.seen.accepted)
         began = time.monotonic()
         status, _, _ = await self._ask("GET", f"job/{job_id}")
         self.seen.answers[f"status {status}"] += 1
