@@ -14,7 +14,7 @@ import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, make_url
 
 SQLITE, POSTGRES = "SQLite", "PostgreSQL"
-SERVER = "SOTA_TEST_POSTGRES_URL"
+SERVER = "BENCH_POSTGRES_URL"
 USUAL_SERVER = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
 FLUSHES = 50
 

@@ -59,9 +59,13 @@ def only_the_owner_writes(change: Change) -> None:
     if change.name not in FENCED:
         return
     job, epoch = change.before.job, change.args[1]
-    owned = job is not None and (job.epoch, job.status) == (epoch, "processing")
+    owned = (
+        job is not None
+        and (job.epoch, job.status) == (epoch, "processing")
+        and job.owner is not None  # else that activation has released it, and writes no more
+    )
     refused = isinstance(change.error, StaleEpoch | JobEnded)
-    repeated = isinstance(change.error, AlreadyDone) and change.name == "finish"
+    repeated = isinstance(change.error, AlreadyDone) and change.name in ("finish", "release")
     require(owned or refused or repeated, f"epoch {epoch} wrote, and does not own {job}")
     require(not (owned and refused), f"epoch {epoch} owns the job, and was refused")
 

@@ -13,6 +13,7 @@ class JobRow(NamedTuple):
 
     status: str
     epoch: int
+    owner: str | None
     attempt: int
     activations_since_progress: int
     idle_ms: int

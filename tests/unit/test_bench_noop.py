@@ -58,5 +58,7 @@ async def test_the_pipeline_is_the_real_one_without_its_work() -> None:
 
     assert [step.slug for step in found.steps] == [step.slug for step in PIPELINE.steps]
     assert [step.needs for step in found.steps[1:]] == [(step.slug,) for step in found.steps[:-1]]
-    result = found.finish(SubmitRequest.model_validate({"keyword": "nothing"}), {"a": 1}, {"cost": 0})
+    result = found.finish(
+        SubmitRequest.model_validate({"keyword": "nothing"}), {"a": 1}, {"cost": 0}
+    )
     assert result["metadata"] == {"wordCount": 0, "steps": 1, "cost": 0}
