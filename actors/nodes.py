@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import ray
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
 from actors import options
-from orchestrator.admission import UNMEASURED_MB, Node
+from orchestrator.admission import RESERVE_MB, UNMEASURED_MB, Node
 from orchestrator.config import Settings
 from orchestrator.footprints import Footprint
 from orchestrator.journal.records import WaitingJob
@@ -23,8 +24,14 @@ log = logging.getLogger(__name__)
 DRAIN_PATIENCE = 2.0
 """Seconds for Ray to say which nodes are being drained; then it counts as none."""
 
-LOOK_PATIENCE = 2.0
-"""Seconds for a gateway to say how much memory its node has; then nothing is started there."""
+LOOK_PATIENCE = 5.0
+"""Seconds for a gateway to say what its node has left."""
+
+STALE_SECONDS = 15.0
+"""What a node said longer ago counts no more."""
+
+UNMEASURED_JOBS = 8
+"""Jobs that a node gets before it has said anything: its gateway takes some seconds to start."""
 
 
 class Nodes:
@@ -35,6 +42,7 @@ class Nodes:
         self._of_job: dict[str, str] = {}  # where jobs were started that have not been claimed yet
         self._alive: set[str] = set()
         self._draining: set[str] = set()
+        self._looks: dict[str, _Look] = {}
 
     async def refresh(self, living: Collection[str]) -> None:
         """Ask Ray which nodes there are.
@@ -64,27 +72,28 @@ class Nodes:
         count = Counter([*owners, *(self._of_job.get(job_id, "") for job_id in starting)])
         return {node_id: count[node_id] for node_id in sorted(self._alive - self._draining)}
 
-    async def measured(
-        self, processing: Sequence[WaitingJob], starting: Collection[str]
-    ) -> list[Node]:
-        """The nodes that can take more, with what they have left; those that do not answer are
-        left out."""
-        jobs = self.jobs(processing, starting)
-        pids: Mapping[str, list[int]] = _pids(processing)
-        found = await asyncio.gather(*(_footprint(node_id, pids[node_id]) for node_id in jobs))
-        return [
-            Node(
-                node_id,
-                jobs[node_id],
-                look.free_mb,
-                look.held_mb,
-                self._job_mb(look),
-                look.busy,
-                look.cores,
-            )
-            for node_id, look in zip(jobs, found, strict=True)
-            if look is not None
-        ]
+    def measured(self, processing: Sequence[WaitingJob], starting: Collection[str]) -> list[Node]:
+        """The nodes that can take more, with what they had left when they last said so.
+
+        They are asked here and answer by the next time: no round waits for a gateway that starts
+        or hangs. A node that has not said anything lately gets a few jobs all the same.
+        """
+        jobs, pids = self.jobs(processing, starting), _pids(processing)
+        for node_id in self._looks.keys() - jobs.keys():
+            self._looks.pop(node_id)
+        for node_id in jobs:
+            self._looks.setdefault(node_id, _Look(node_id)).ask(pids[node_id])
+        return [self._node(node_id, jobs[node_id]) for node_id in jobs]
+
+    def _node(self, node_id: str, jobs: int) -> Node:
+        found = self._looks[node_id].latest()
+        if found is None:
+            room = max(0, UNMEASURED_JOBS - jobs)
+            return Node(node_id, jobs, free_mb=RESERVE_MB + room, held_mb=jobs, job_mb=1.0)
+        return Node(
+            node_id, jobs, found.free_mb, found.held_mb, self._job_mb(found), found.busy,
+            found.cores,
+        )  # fmt: skip
 
     def _job_mb(self, look: Footprint) -> float:
         by_hand = float(self._settings.job_memory_mb)
@@ -105,17 +114,35 @@ def _pids(processing: Sequence[WaitingJob]) -> dict[str, list[int]]:
     return found
 
 
-async def _footprint(node_id: str, pids: list[int]) -> Footprint | None:
-    """What the node's gateway measures; None if it does not answer."""
-    try:
-        gateway = await asyncio.to_thread(options.find, options.gateway_name(node_id))
-        if gateway is None:
-            return None
-        asked = options.answer(gateway.footprint.remote(pids))
-        found: Footprint = await asyncio.wait_for(asked, LOOK_PATIENCE)
-    except (*options.GONE, TimeoutError):
-        return None
-    return found
+class _Look:
+    """What a node's gateway last said of it; one question at a time."""
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+        self._found: Footprint | None = None
+        self._found_at = 0.0
+        self._asking: asyncio.Task[None] | None = None
+
+    def ask(self, pids: list[int]) -> None:
+        """Ask again, unless the last question is open."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask(pids))
+
+    def latest(self) -> Footprint | None:
+        """What it said, if that was lately."""
+        return self._found if time.monotonic() - self._found_at < STALE_SECONDS else None
+
+    async def _ask(self, pids: list[int]) -> None:
+        try:
+            gateway = await asyncio.to_thread(options.find, options.gateway_name(self._node_id))
+            if gateway is not None:
+                asked = options.answer(gateway.footprint.remote(pids))
+                self._found = await asyncio.wait_for(asked, LOOK_PATIENCE)
+                self._found_at = time.monotonic()
+        except (*options.GONE, TimeoutError):
+            log.debug("node %s does not say what it has left", self._node_id)
+        except Exception:
+            log.exception("node %s could not be asked what it has left", self._node_id)
 
 
 def draining_nodes() -> set[str]:

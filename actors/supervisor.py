@@ -166,7 +166,7 @@ class SupervisorActor:
 
         :param starting: jobs whose actors live but have not claimed them yet.
         """
-        nodes = await self._nodes.measured(processing, starting)
+        nodes = self._nodes.measured(processing, starting)
         starts, most = STARTS_PER_ROUND[self._settings.template], self._settings.max_live_jobs
         found = places(nodes, starts=starts, most=most)
         if not found:
