@@ -77,8 +77,7 @@ def trials(wanted: Sequence[str], database: str | None) -> list[Trial]:
     """What to measure, as far as it is there; says what is not."""
     if dbos_libraries() is None and (DBOS in wanted or DBOS_WAL in wanted):
         print(HOW_TO_HAVE_DBOS)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whatever was started is stopped
-    wanted = [name for name in wanted if name not in (DBOS, DBOS_WAL)]
+        wanted = [name for name in wanted if name not in (DBOS, DBOS_WAL)]
     kinds = {"sqlite": (SQLITE,), "postgres": (POSTGRES,), None: (SQLITE, POSTGRES)}[database]
     if POSTGRES in kinds and not there_is_a_server():
         print("PostgreSQL does not answer, so its columns are left out")

@@ -50,10 +50,10 @@ class Trial:
 
 
 AMOUNTS = {
-    OURS: Amount(warm=6, alone=7, loaded=96, asked=32),
-    NAIVE: Amount(warm=2, alone=5, loaded=24, asked=12),
-    DBOS: Amount(warm=8, alone=15, loaded=200, asked=60),
-    DBOS_WAL: Amount(warm=8, alone=15, loaded=200, asked=60),
+    OURS: Amount(warm=6, alone=7, loaded=64, asked=24),
+    NAIVE: Amount(warm=2, alone=3, loaded=16, asked=6),
+    DBOS: Amount(warm=8, alone=15, loaded=150, asked=40),
+    DBOS_WAL: Amount(warm=8, alone=15, loaded=150, asked=40),
 }
 """So many that each takes ten to thirty seconds on two cores."""
 

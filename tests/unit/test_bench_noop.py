@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.noop import __main__ as command
+from bench.noop.cpu import Reading, between, places, usage
+from bench.noop.databases import POSTGRES, SQLITE
 from bench.noop.figures import Figures, Latency, as_json, compared, ratios, table
 from bench.noop.pipeline import without_work
+from bench.noop.systems import DBOS, DBOS_WAL, NAIVE, OURS, SYSTEMS, Trial
 from orchestrator.models import SubmitRequest
 from steps import PIPELINE
 
@@ -62,3 +67,47 @@ async def test_the_pipeline_is_the_real_one_without_its_work() -> None:
         SubmitRequest.model_validate({"keyword": "nothing"}), {"a": 1}, {"cost": 0}
     )
     assert result["metadata"] == {"wordCount": 0, "steps": 1, "cost": 0}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_dbos_is_measured_where_it_is_there_and_else_left_out(
+    there: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "dbos_libraries", lambda: Path("lib") if there else None)
+    monkeypatch.setattr(command, "there_is_a_server", lambda: True)
+
+    found = command.trials(SYSTEMS, None)
+
+    ours = [Trial(system, kind) for kind in (SQLITE, POSTGRES) for system in (OURS, NAIVE)]
+    dbos = [Trial(DBOS, SQLITE), Trial(DBOS_WAL, SQLITE), Trial(DBOS, POSTGRES)]
+    assert set(found) == {*ours, *(dbos if there else [])}
+    assert ("pip install" in capsys.readouterr().out) is not there
+
+
+def test_without_postgresql_sqlite_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "there_is_a_server", lambda: False)
+
+    assert command.trials([OURS], None) == [Trial(OURS, SQLITE)]
+    assert command.trials([OURS], "postgres") == []
+
+
+def test_a_group_counts_the_service_and_the_rest_is_others() -> None:
+    before, after = Reading(0, 10, 2, 1), Reading(10, 25, 8, 2)
+
+    spent = between(before, after)
+
+    assert (spent.seconds, spent.cpu_seconds, spent.others) == (10, 6, 8)
+
+
+def test_without_a_group_the_machine_counts_but_the_client() -> None:
+    spent = between(Reading(0, 10, None, 1), Reading(10, 25, None, 2))
+
+    assert (spent.cpu_seconds, spent.others) == (14, None)
+
+
+def test_both_versions_of_control_groups_are_read() -> None:
+    found = places("9:name=systemd:/\n2:cpu,cpuacct:/a\n0::/b.slice\n")
+
+    assert found == [Path("/sys/fs/cgroup/cpu,cpuacct/a"), Path("/sys/fs/cgroup/b.slice")]
+    assert usage({"cpuacct.usage": "1500000000\n"}) == pytest.approx(1.5)
+    assert usage({"cpu.stat": "usage_usec 250000\nuser_usec 1\n"}) == pytest.approx(0.25)
