@@ -59,17 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = [name for short in given.only or SHORT for name in SHORT[short]]
     found: list[Figures] = []
     failed = False
-    for trial in trials(wanted, given.database):
-        print(f"{trial.system} on {trial.database}: {trial.note}", flush=True)
-        try:
-            found.append(_figures(trial))
-        except (Failed, NotReady, OSError) as error:
-            failed = True
-            print(f"  failed: {error}", file=sys.stderr)
-    machine = _machine()
-    _show(machine, found)
-    if given.json:
-        given.json.write_text(json.dumps(as_json(machine, found), indent=2) + "\n", "utf-8")
+    try:
+        for trial in trials(wanted, given.database):
+            print(f"{trial.system} on {trial.database}: {trial.note}", flush=True)
+            try:
+                found.append(_figures(trial))
+            except (Failed, NotReady, OSError) as error:
+                failed = True
+                print(f"  failed: {error}", file=sys.stderr)
+    finally:  # what was measured before an interruption is shown too
+        _tell(found, given.json)
     return int(failed)
 
 
@@ -113,12 +112,15 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _show(machine: dict[str, Any], found: Sequence[Figures]) -> None:
+def _tell(found: Sequence[Figures], file: Path | None) -> None:
+    machine = _machine()
     print(f"\n{machine['machine']}, Ray {machine['ray']}, a flush {machine['flushMs']} ms")
     for method in dict.fromkeys(one.counted for one in found):
         print(f"CPU counted by: {method}")
     for database in dict.fromkeys(one.database for one in found):
-        print(f"\n{table(found, database)}")
+        print(f"\n{table(found, database)}", flush=True)
+    if file:
+        file.write_text(json.dumps(as_json(machine, found), indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
