@@ -21,7 +21,7 @@ from orchestrator.journal.records import WaitingJob
 
 log = logging.getLogger(__name__)
 
-DRAIN_PATIENCE = 2.0
+DRAIN_PATIENCE = 1.0
 """Seconds for Ray to say which nodes are being drained; then it counts as none."""
 
 LOOK_PATIENCE = 5.0

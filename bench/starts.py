@@ -28,6 +28,7 @@ import ray
 from actors import host, options, template
 from actors.template import worker_environment
 from orchestrator.config import Settings
+from orchestrator.footprints import cpu_used
 
 COUNT = 20
 """Actors of each kind."""
@@ -100,26 +101,20 @@ def _cost(kind: str, settings: Settings, count: int) -> Cost:
     first = actor.remote()  # it brings up the template, and what Ray makes once
     ray.get(first.pid.remote())
     time.sleep(SETTLE_SECONDS)
-    resting = _used()
+    resting = cpu_used()
     time.sleep(SETTLE_SECONDS)
-    before, began = _used(), time.monotonic()
+    before, began = cpu_used(), time.monotonic()
     at_rest = (before - resting) / SETTLE_SECONDS  # Ray itself, and whatever else is going on
     actors = [actor.remote() for _ in range(count)]
     pids = ray.get([one.pid.remote() for one in actors])
     took = time.monotonic() - began
-    cpu = _used() - before - at_rest * took
+    cpu = cpu_used() - before - at_rest * took
     workers = [psutil.Process(pid) for pid in pids]
     time.sleep(SETTLE_SECONDS)
     unique = statistics.mean(worker.memory_full_info().uss for worker in workers) / 2**20
     for one in (first, *actors):
         ray.kill(one)
     return Cost(kind, count, cpu / count, took / count, unique)
-
-
-def _used() -> float:
-    """CPU-seconds that the machine has used since it was started."""
-    times = psutil.cpu_times()
-    return float(times.user + times.nice + times.system)
 
 
 def _compared(plain: Cost, forked: Cost) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class Machine:
 
     def look(self) -> Free:
         """Memory now, and CPU since the looks of :data:`WINDOW_SECONDS` ago."""
-        used, ours = _cpu_used(), self._number("cpu.stat", "usage_usec") or 0.0
+        used, ours = cpu_used(), self._number("cpu.stat", "usage_usec") or 0.0
         now, quota = self._clock(), self._quota()
         self._seen.append((now, used, ours / 1e6))
         while len(self._seen) > 2 and now - self._seen[1][0] >= WINDOW_SECONDS:
@@ -146,6 +146,7 @@ class Machine:
         return None
 
 
-def _cpu_used() -> float:
+def cpu_used() -> float:
+    """CPU-seconds that the machine has used since it was started."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system)

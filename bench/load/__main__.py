@@ -31,7 +31,7 @@ import psutil
 import ray
 
 from bench.load import journal
-from bench.load.figures import retries, spread
+from bench.load.figures import retries, seconds_between, spread
 from bench.load.machine import Machine, Watch
 from bench.load.report import lines
 from bench.load.traffic import Clients, Traffic
@@ -162,8 +162,8 @@ def _figures(jobs: int, traffic: Traffic, machine: Machine, rows: journal.Rows) 
         "answers": dict(sorted(traffic.answers.items())),
         "submitSeconds": spread(traffic.submit_seconds),
         "statusSeconds": spread(traffic.status_seconds),
-        "jobSeconds": spread(journal.seconds(ended, "created_at", "completed_at")),
-        "runSeconds": spread(journal.seconds(ended, "started_at", "completed_at")),
+        "jobSeconds": spread(seconds_between(ended, "created_at", "completed_at")),
+        "runSeconds": spread(seconds_between(ended, "started_at", "completed_at")),
         "retries": retries(rows.steps),
         "liveAtOnce": machine.peak_live,
         "peakMemoryMb": machine.peak_used_mb,

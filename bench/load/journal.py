@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.load.figures import Attempted, seconds_between
-
-seconds = seconds_between
+from bench.load.figures import Attempted
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from orchestrator.footprints import cpu_used
+
 SAMPLE_SECONDS = 5.0
 UNIQUE_OF = 10
 """Job actors whose unique memory is read at each sample; reading all would be a load itself."""
@@ -64,7 +66,7 @@ class Watch:
     def __init__(self, database: Path, family: Callable[[], list[psutil.Process]]) -> None:
         self.seen = Machine()
         self._family, self._database = family, database
-        self._began, self._cpu_before = time.monotonic(), _cpu_used()
+        self._began, self._cpu_before = time.monotonic(), cpu_used()
         self._own_before = _own_cpu()
         self._used_before = _memory_used()
         self._roles: dict[int, str] = {}
@@ -80,7 +82,7 @@ class Watch:
         finally:
             self._sample()
             own = _own_cpu() - self._own_before
-            self.seen.cpu_seconds = _cpu_used() - self._cpu_before - own
+            self.seen.cpu_seconds = cpu_used() - self._cpu_before - own
             self.seen.cpu_by_role["the load's own clients (not counted)"] = own
 
     def _sample(self) -> None:
@@ -134,11 +136,6 @@ def _counts(database: Path) -> tuple[int, int, int]:
     connection.close()
     queued, live = rows.pop("queued", 0), rows.pop("processing", 0)
     return queued, live, sum(rows.values())
-
-
-def _cpu_used() -> float:
-    times = psutil.cpu_times()
-    return float(times.user + times.nice + times.system)
 
 
 def _own_cpu() -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.load import journal
-from bench.load.figures import Attempted, percentile, retries, spread
+from bench.load.figures import Attempted, percentile, retries, seconds_between, spread
 from bench.load.machine import role_of
 from bench.load.report import lines
 from bench.load.traffic import keyword
@@ -82,8 +82,8 @@ def test_the_journal_is_read_as_it_stands(tmp_path: Path) -> None:
     rows = journal.read(database)
 
     assert rows.steps == [Attempted("a", True, 2, degraded=True)]
-    assert journal.seconds(rows.jobs, "created_at", "completed_at") == [4.0]
-    assert journal.seconds(rows.jobs, "created_at", "started_at") == [1.0, 2.0]
+    assert seconds_between(rows.jobs, "created_at", "completed_at") == [4.0]
+    assert seconds_between(rows.jobs, "created_at", "started_at") == [1.0, 2.0]
     assert journal.unended(database) == 1
 
 

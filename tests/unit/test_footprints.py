@@ -126,7 +126,7 @@ def test_without_a_limit_it_is_the_machine_that_counts(tmp_path: Path, limit: st
 
 def test_cpu_in_use_is_that_of_lately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used, now = [0.0], [0.0]
-    monkeypatch.setattr("orchestrator.footprints._cpu_used", lambda: used[0])
+    monkeypatch.setattr("orchestrator.footprints.cpu_used", lambda: used[0])
     monkeypatch.setattr("psutil.cpu_count", lambda: 2)
     machine = Machine(tmp_path, lambda: now[0])
     found = [machine.look().busy]
