@@ -38,15 +38,18 @@ OOM_SCORE = 1000  # as Ray sets for workers, so that the kernel ends these first
 PRELOADED = (
     "actors.breaker",
     "actors.job",
-    # What Ray imports late: at its first answer, where it is told of a library in use, at the end.
+    # What Ray imports late: at its first answer, and where it is told of a library in use.
     "pydantic.v1",
     "ray._common.pydantic_compat",
     "ray._common.usage.usage_lib",
     "ray._private.arrow_serialization",
-    "ray.dag.compiled_dag_node",
     "starlette.datastructures",
 )
-"""Modules that workers would import each by itself, and now share."""
+"""Modules that workers would import each by itself, and now share.
+
+Not ``ray.dag.compiled_dag_node``, which a worker imports at its end: it draws on Ray's random
+numbers
+(see :func:`forks_share_luck`)."""
 
 _PEER = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 

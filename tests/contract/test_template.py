@@ -197,6 +197,20 @@ def test_ids_that_forks_would_share_are_noticed(drawn: str, shared: str) -> None
     assert done.stdout.strip() == shared
 
 
+def test_what_is_really_preloaded_can_be_forked() -> None:
+    """One module too many, and every worker would silently be started anew."""
+    code = (
+        "import os; from actors.template.server import preloaded; preloaded();"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+
+
 def test_no_zombies_and_no_leaks(warm: Node) -> None:
     before = warm.template.num_fds()
     pids = {(warm.worker() or {})["pid"] for _ in range(10)}

@@ -42,6 +42,20 @@ def sections_recorded(service: Service, job_id: str) -> set[str]:
     return {part for part in parts if part.startswith("section:")}
 
 
+def test_a_jobs_process_is_forked_from_the_nodes_template(service: Service) -> None:
+    """Else nobody would notice that every start costs ten times as much."""
+    service.pace("live", 0.5)
+    job_id = service.submit("look at my parents")
+    service.reaches(job_id, 1)
+
+    (pid,) = job_processes(service)
+    (parent, *_) = psutil.Process(pid).parents()
+
+    assert "actors.template.server" in parent.cmdline()
+    service.pace("zero")
+    service.ended(job_id)
+
+
 def test_killing_a_job_actor_in_step_4_repeats_only_the_sections_in_flight(
     service: Service,
 ) -> None:

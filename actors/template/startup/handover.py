@@ -64,6 +64,7 @@ def handed_over(argv: list[str], environ: dict[str, str], python: str) -> bool:
             try:
                 if started:  # and gone again
                     os.close(os.open(_off(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+                    print(f"workers start without a template: {_last_words(path)}", file=sys.stderr)
                     return False
                 _start(path, lock, environ, python)
                 started = True
@@ -71,6 +72,15 @@ def handed_over(argv: list[str], environ: dict[str, str], python: str) -> bool:
                 os.close(lock)
         time.sleep(0.02)
     return False
+
+
+def _last_words(path: str) -> str:
+    """Of the template's log."""
+    try:
+        with open(path + ".log", encoding="utf-8", errors="replace") as log:
+            return log.read()[-500:].strip().rpartition("\n")[2]
+    except OSError as error:
+        return str(error)
 
 
 def _off(path: str) -> str:
