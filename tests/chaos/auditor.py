@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.chaos.calls import recorded_calls_stay
+from tests.chaos.publications import external_writes_happen_once, what_is_to_be_published_is
 from tests.chaos.record import BreakerSighting, Run, Sighting
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
+AFTERWARDS = "publication."
+"""Events of what is done with an article once its job has ended begin with this."""
+
 LEGITIMATE = (
     "(attempt ",  # a service that failed again and again
     "no result within",
@@ -97,6 +101,7 @@ def events_are_contiguous(run: Run) -> Found:
     known = by_job(run.rows.events)
     for job in run.rows.jobs:
         types = [event["type"] for event in known.get(job["id"], [])]
+        types = [kind for kind in types if not kind.startswith(AFTERWARDS)]
         if not types or types[0] != "job.queued":
             yield job["id"], "has no first event that says it was queued"
         elif job["status"] in ENDED and types[-1] != f"job.{job['status']}":
@@ -215,16 +220,11 @@ def a_status_never_goes_back(run: Run) -> Found:
     for job_id, events in by_job(run.rows.events).items():
         end = ""
         for event in events:
+            if event["type"].startswith(AFTERWARDS):
+                continue
             if end and (end == "job.completed" or event["type"] != "job.queued"):
                 yield job_id, f"{event['type']} follows {end}"
             end = event["type"] if event["type"] in LEFT - {"job.released", "job.paused"} else ""
-
-
-def external_writes_happen_once(run: Run) -> Found:
-    """At most one post for each idempotency key."""
-    for key, count in run.writes.items():
-        if count > 1:
-            yield key.split(":")[0], f"{key} was written {count} times"
 
 
 def completed_jobs_have_their_result(run: Run) -> Found:
@@ -273,6 +273,7 @@ RULES: tuple[Rule, ...] = (
     a_status_never_goes_back,
     recorded_calls_stay,
     external_writes_happen_once,
+    what_is_to_be_published_is,
     completed_jobs_have_their_result,
     every_answer_is_one_a_client_can_use,
     no_breaker_is_jammed,

@@ -16,7 +16,7 @@ from typing import Any
 from tests.chaos.record import Accepted, Asked, BreakerSighting, Seen, Sighting, now_ms
 from tests.harness import ENDED, Answer, Service
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.5
 REQUEST_SECONDS = 30.0  # a request that takes longer counts as not answered
 SUBJECTS = (
     "container gardening", "home insurance", "remote onboarding", "cargo bikes", "loft insulation",
@@ -24,6 +24,8 @@ SUBJECTS = (
 )  # fmt: skip
 PLANS = ("plain",) * 6 + ("twice", "twice", "cancel", "pause", "pause", "retry", "redo")
 """What becomes of a job: half are left alone."""
+
+PUBLISHED = 0.4  #: the share of the jobs whose article is to be published
 
 
 class Client:
@@ -148,6 +150,8 @@ class Load:
             "clientId": f"client_{number % 7}",
             "requestId": str(uuid.UUID(int=rand.getrandbits(128))),
         }
+        if publishes := rand.random() < PUBLISHED:
+            body["publish"] = "draft"
         job_id = self._submitted(body)
         if job_id is None:
             return
@@ -164,7 +168,9 @@ class Load:
         if ended and plan in ("retry", "redo") and ended["status"] != "completed":
             redo = "?fromStep=semantic-keywords" if plan == "redo" else ""
             self._change_after(job_id, 0.2, "retry", redo)
-            self._until(job_id, ENDED)
+            ended = self._until(job_id, ENDED)
+        if publishes and ended and ended["status"] == "completed":
+            self._until_published(job_id)
 
     def _submitted(self, body: dict[str, Any]) -> str | None:
         """Submit until it is accepted, under the same request id, as clients should."""
@@ -201,6 +207,14 @@ class Load:
                 return job
             self._pause(POLL_SECONDS)
         return None
+
+    def _until_published(self, job_id: str) -> None:
+        """Poll until the article is at WordPress, or will never be."""
+        while not self._give_up.is_set():
+            job = self._client.look(job_id)
+            if job is not None and job["publication"]["state"] != "queued":
+                return
+            self._pause(POLL_SECONDS)
 
     def _pause(self, seconds: float) -> None:
         self._give_up.wait(seconds)

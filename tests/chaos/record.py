@@ -121,6 +121,7 @@ class Rows:
     memos: list[dict[str, Any]]
     events: list[dict[str, Any]]  #: in order; ``data`` parsed
     results: dict[str, dict[str, Any]]  #: of completed jobs
+    publications: list[dict[str, Any]]  #: what is to be written to WordPress, or was
 
 
 @dataclass(frozen=True)

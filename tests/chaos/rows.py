@@ -14,11 +14,13 @@ from tests.chaos.record import Rows
 
 QUERIES = {
     "jobs": "SELECT id, client_id, request_id, status, error, epoch, attempt, owner, created_at,"
-    " started_at, completed_at, activations_since_progress FROM jobs ORDER BY created_at, id",
+    " started_at, completed_at, activations_since_progress, publish FROM jobs"
+    " ORDER BY created_at, id",
     "steps": "SELECT job_id, slug, number, name, state, attempts, epoch, ended_at FROM steps",
     "memos": "SELECT job_id, step, part, started_at, ended_at FROM memos",
     "events": "SELECT job_id, seq, type, at, data FROM events ORDER BY job_id, seq",
     "results": "SELECT job_id, result FROM bodies WHERE result IS NOT NULL",
+    "publications": "SELECT job_id, state, error FROM outbox WHERE kind = 'publish'",
     "running": "SELECT id, coalesce(owner, '') AS owner, epoch, attempt,"
     " activations_since_progress FROM jobs WHERE status = 'processing' ORDER BY created_at, id",
 }
@@ -29,10 +31,11 @@ def read(url: str) -> Rows:
 
     :param url: as in ``SOTA_DATABASE_URL``.
     """
-    found = select(url, "jobs", "steps", "memos", "events", "results")
+    found = select(url, "jobs", "steps", "memos", "events", "results", "publications")
     events = [{**event, "data": json.loads(event["data"])} for event in found["events"]]
     results = {row["job_id"]: json.loads(row["result"]) for row in found["results"]}
-    return Rows(found["jobs"], found["steps"], found["memos"], events, results)
+    publications = found["publications"]
+    return Rows(found["jobs"], found["steps"], found["memos"], events, results, publications)
 
 
 def running(url: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ TITLES = {
     "breaker": "ray::BreakerActor",
     "journal": "ray::JournalActor",
     "supervisor": "ray::SupervisorActor",
+    "outbox": "ray::OutboxActor",
     "template": "actors.template.server",
     "submit replica": "ray::ServeReplica:submit",
     "status replica": "ray::ServeReplica:status",

@@ -32,6 +32,7 @@ from tests.fakes import FakeServices
 from tests.model.planted import planted
 
 JOB = "job_1"
+NOTHING = rows.Rows([], [], [], [], {}, [])
 STEPS = (("plan", "Plan"), ("write", "Write"), ("check", "Check"))
 
 
@@ -285,8 +286,7 @@ def probe_that_dies(breaker: Breaker, seconds: float) -> Seen:
 
 
 def breaker_promises(seen: Seen) -> set[str]:
-    nothing = rows.Rows([], [], [], [], {})
-    return {one.promise for one in audit(Run(nothing, seen, {}, {}, {}))}
+    return {one.promise for one in audit(Run(NOTHING, seen, {}, {}, {}))}
 
 
 def test_a_probe_whose_lease_never_ends_is_found() -> None:
@@ -299,9 +299,40 @@ def test_a_probe_whose_lease_never_ends_is_found() -> None:
 
 
 def test_a_second_external_write_is_found() -> None:
-    nothing = rows.Rows([], [], [], [], {})
     key = f"{JOB}:post:publish"
 
-    assert audit(Run(nothing, Seen(), {}, {}, {key: 1})) == []
-    (violation,) = audit(Run(nothing, Seen(), {}, {}, {key: 2}))
+    assert audit(Run(NOTHING, Seen(), {}, {}, {key: 1})) == []
+    (violation,) = audit(Run(NOTHING, Seen(), {}, {}, {key: 2}))
     assert violation.promise == "external writes happen once"
+
+
+@pytest.mark.parametrize(
+    ("state", "writes", "found"),
+    [
+        ("done", {f"{JOB}:publish": 1}, set()),
+        ("done", {}, {"what is to be published is"}),
+        ("queued", {}, {"what is to be published is"}),
+        (None, {}, {"what is to be published is"}),
+    ],
+)
+async def test_a_publication_that_is_lost_is_found(
+    bench: Bench, state: str | None, writes: dict[str, int], found: set[str]
+) -> None:
+    await killed_and_resumed(bench)
+    judged = rows.read(f"sqlite:///{bench.path}")
+    judged.jobs[0]["publish"] = "draft"
+    if state is not None:
+        judged.publications.append({"job_id": JOB, "state": state, "error": None})
+
+    promises = {one.promise for one in audit(Run(judged, bench.seen, {}, {}, writes))}
+
+    assert promises == found
+
+
+async def test_an_article_that_nobody_wanted_published_is_found(bench: Bench) -> None:
+    await killed_and_resumed(bench)
+    judged = rows.read(f"sqlite:///{bench.path}")
+
+    (violation,) = audit(Run(judged, bench.seen, {}, {}, {f"{JOB}:publish": 1}))
+
+    assert violation.promise == "what is to be published is"

@@ -11,7 +11,7 @@ from tests.chaos.monkey import SHORT_DECK
 from tests.chaos.report import table
 from tests.harness import running
 
-SEED = 62  # what must have happened (below) lies among its first five deeds
+SEED = 91  # what must have happened (below) lies among its first five deeds
 # A job may have to wait out a hanging call (120 s at most) and a retry after the monkey has gone.
 COURSE = Course(seconds=55.0, seed=SEED, deck=SHORT_DECK, settle=150.0)
 
