@@ -48,8 +48,8 @@ PRELOADED = (
 """Modules that workers would import each by itself, and now share.
 
 Not ``ray.dag.compiled_dag_node``, which a worker imports at its end: it draws on Ray's random
-numbers
-(see :func:`forks_share_luck`)."""
+numbers (see :func:`forks_share_luck`).
+"""
 
 _PEER = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 

@@ -52,8 +52,8 @@ SHORT_DECK = (
 half a minute."""
 
 LONG_DECK = (
-    *(card for card in SHORT_DECK if card not in FAULTS), *("job actor",) * 6, HANG, *FAULTS,
-    ALL_MODELS_DOWN,
+    *(card for card in SHORT_DECK if card not in FAULTS), *("job actor",) * 10, *(HANG,) * 2,
+    *FAULTS, ALL_MODELS_DOWN,
 )  # fmt: skip
 
 
