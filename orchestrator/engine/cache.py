@@ -107,7 +107,9 @@ class SharedCache:
             now = self._options.now_ms()
             until = now + int(1000 * min(ttl, _lease_seconds(time_left())))
             lease = await self._journal.cache_lease(kind, key, self._owner, now, until)
-            found = await find()  # put just before the lease was asked for?
+            found = None
+            if lease.stored_at is not None and now - lease.stored_at <= ttl * 1000:
+                found = await find()  # it was put since the last look
             if lease.owner == self._owner and found is not None:
                 await self._release(kind, key)
             if found is not None or not patient or lease.owner in (self._owner, OPEN_TO_ALL):

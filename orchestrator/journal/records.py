@@ -96,10 +96,13 @@ class CacheLease(Record):
     :param owner: the id of the job that makes it, or :data:`OPEN_TO_ALL` where the last maker found
         that jobs cannot share the value now: everyone makes their own without waiting. (The
         cluster that runs a database's jobs holds such a lease too, under its own name.)
+    :param stored_at: when the newest value was stored (epoch ms), so that who asks need not look
+        for one that is not there; None: there is none.
     """
 
     owner: str
     until: int
+    stored_at: int | None = None
 
 
 OPEN_TO_ALL = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, tuple_, update
 
 from orchestrator.errors import JobEnded
 from orchestrator.jobs import ENDED
@@ -26,6 +26,9 @@ _MINE = (*_ENTRY, cache_leases.c.owner == bindparam("mine"))
 _LEASE = select(cache_leases.c.owner, cache_leases.c.until).where(*_ENTRY)
 _END_LEASE = delete(cache_leases).where(*_ENTRY)
 _GIVE_BACK = delete(cache_leases).where(*_MINE)
+_STORED = select(func.max(cache.c.stored_at)).where(
+    cache.c.kind == bindparam("of_kind"), cache.c.key.in_(bindparam("names", expanding=True))
+)
 _OF_VALUE = ("value", "stored_at", "purge_at", "job_id")
 _DROP_CLEAR = delete(cache).where(
     cache.c.kind == bindparam("of_kind"), cache.c.key == bindparam("of_key")
@@ -96,7 +99,9 @@ def _end_lease(conn: Connection, kind: str, name: str) -> None:
 def cache_lease(
     conn: Connection, kind: str, key: str, owner: str, now: int, until: int
 ) -> CacheLease:
-    """Give the entry's lease to *owner* unless somebody else has it; returns the one in force."""
+    """Give the entry's lease to *owner* unless somebody else has it; returns the one in force, and
+    when the newest value was stored, read after it: a maker stores its value and ends its lease in
+    one piece."""
     name = lease_name(key)
     entry = {"of_kind": kind, "of_key": name}
     held = conn.execute(_LEASE, entry).one_or_none()
@@ -113,7 +118,14 @@ def cache_lease(
             )
         )
         held = conn.execute(_LEASE, entry).one()
-    return CacheLease(owner=held.owner, until=held.until)
+    return CacheLease(owner=held.owner, until=held.until, stored_at=_stored_at(conn, kind, key))
+
+
+def _stored_at(conn: Connection, kind: str, key: str) -> int | None:
+    """Of the entry's value, under its sealed name or, from before the journal was sealed, its clear
+    one; None if there is none."""
+    names = {cache_name(shared_key(conn), kind, key), key}
+    return conn.execute(_STORED, {"of_kind": kind, "names": sorted(names)}).scalar()
 
 
 def cache_release(conn: Connection, kind: str, key: str, owner: str, open_until: int) -> None:

@@ -55,6 +55,21 @@ async def test_of_many_who_ask_at_once_exactly_one_gets_it(url: str) -> None:
     assert answers[0].owner.startswith("job_")
 
 
+async def test_a_lease_tells_when_the_newest_value_was_stored(journal: Journal) -> None:
+    before = await leased(journal, "me", now=1000, until=2000)
+    await journal.cache_put("serp", "k", {"v": 1}, now=1500, keep_ms=9000)
+    mine = await leased(journal, "me", now=1600, until=2600)
+    await journal.cache_put("serp", "k", {"v": 2}, now=1700, keep_ms=9000)
+    await leased(journal, "she", now=1800, until=2800)
+    hers = await leased(journal, "me", now=1800, until=2800)
+    other = await leased(journal, "me", now=1800, until=2800, key="other")
+
+    assert [before.stored_at, mine.stored_at, hers.stored_at, other.stored_at] == [
+        None, 1500, 1700, None,
+    ]  # fmt: skip
+    assert hers.owner == "she"
+
+
 async def test_a_lease_sent_twice_is_renewed(journal: Journal) -> None:
     await leased(journal, "me", now=1000, until=1500)
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -262,6 +262,25 @@ async def test_a_value_is_kept_for_the_stale_fallbacks_and_no_longer(journal: Jo
     assert await journal.cache_get("k", "x") is not None
     await journal.purge(0, stored + int(KEEP_SECONDS * 1000) + 1)
     assert await journal.cache_get("k", "x") is None
+
+
+async def test_who_makes_a_value_asks_once_for_it_and_once_for_the_lease(
+    journal: Journal,
+) -> None:
+    asked: list[str] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return getattr(journal, name)
+
+    jobs = Jobs(cast(Journal, Counting()), moving=False)
+    await jobs.accept("job_1")
+    asked.clear()
+    await jobs.get(1, Maker())
+    await jobs.get(1, Maker())
+
+    assert asked == ["cache_get", "cache_lease", "cache_put", "cache_get"]
 
 
 def knows_its_maker(value: Json) -> object:
