@@ -2,7 +2,8 @@
 
 It imports what a pipeline imports, runs eight steps one after another, and commits the result of
 each before the next: to SQLite in a write-ahead log with ``synchronous=FULL``, or to PostgreSQL.
-It resumes nothing and fences nothing; it is cheaper than it should be by that.
+Then it ends its process: a thousand of them left standing would hold 57 GB. It resumes nothing and
+fences nothing; it is cheaper than it should be by that.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
+import ray
 
 import steps  # what a real job's process needs: see the docstring
 
@@ -23,6 +25,7 @@ TABLES = (
 )
 BEGIN = "INSERT INTO naive_jobs VALUES ($1, 'processing', NULL)"
 RECORD = "INSERT INTO naive_steps VALUES ($1, $2, $3, $4)"
+STATUS = "SELECT status FROM naive_jobs WHERE id = $1"
 END = "UPDATE naive_jobs SET status = 'completed', ended_at = $2 WHERE id = $1"
 
 
@@ -50,6 +53,13 @@ class Store:
         else:
             await self._postgres.execute(statement, *values)
 
+    async def status(self, job_id: str) -> str:
+        """The job's, by its row."""
+        if self._sqlite is not None:
+            row = self._sqlite.execute(STATUS.replace("$", "?"), (job_id,)).fetchone()
+            return str(row[0])
+        return str(await self._postgres.fetchval(STATUS, job_id))
+
 
 async def prepare(url: str) -> None:
     """Make the tables, once."""
@@ -74,6 +84,7 @@ class NaiveJob:
             self._view |= {"status": "failed", "error": str(error)}
             raise
         self._view["status"] = "completed"
+        ray.actor.exit_actor()
 
     async def _run(self) -> None:
         await self._store.open()

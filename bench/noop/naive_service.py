@@ -1,8 +1,9 @@
 """The naive baseline's service: ``python -m bench.noop.naive_service PORT RAY_DIR DATABASE``.
 
 One Ray Serve deployment on a Ray of its own. ``POST /jobs`` makes the job's actor and sets it
-going, ``GET /jobs/ID`` finds the actor by its name and asks it: as cheap as can be written, since
-nothing of a job is on disk before its actor has got its process.
+going. ``GET /jobs/ID`` finds the actor by its name and asks it, or reads the job's row once the
+actor has ended. As cheap as can be written: nothing of a job is on disk before its actor has its
+process.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any
 import psutil
 import ray
 from ray import serve
+from ray.exceptions import RayActorError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from bench.noop.naive_job import NaiveJob, prepare
+from bench.noop.naive_job import NaiveJob, Store, prepare
 
 NAMESPACE = "naive"
 
@@ -33,12 +35,22 @@ class Naive:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._store: Store | None = None
 
     async def __call__(self, request: Request) -> JSONResponse:
         if request.method == "POST":
             return JSONResponse({"id": self._start()}, status_code=202)
-        job = ray.get_actor(request.url.path.rpartition("/")[2], namespace=NAMESPACE)
-        return JSONResponse(await job.status.remote())
+        job_id = request.url.path.rpartition("/")[2]
+        try:
+            return JSONResponse(await ray.get_actor(job_id, namespace=NAMESPACE).status.remote())
+        except (ValueError, RayActorError):  # it has ended its process
+            return JSONResponse({"status": await self._recorded(job_id)})
+
+    async def _recorded(self, job_id: str) -> str:
+        if self._store is None:
+            self._store = Store(self._url)
+            await self._store.open()
+        return await self._store.status(job_id)
 
     def _start(self) -> str:
         job_id = uuid.uuid4().hex
