@@ -8,10 +8,12 @@ client, no database and no web framework is imported in its process.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
 import random
+import sys
 import time
 from typing import Any
 
@@ -127,6 +129,7 @@ class JobActor:
             damaged = isinstance(error, JournalDamaged)
             await asyncio.sleep(DAMAGE_PAUSE if damaged else RESTART_PAUSE)
             os._exit(1)
+        atexit.register(leave)
         ray.actor.exit_actor()
 
     async def _claim_and_run(self) -> None:
@@ -165,6 +168,18 @@ class JobActor:
             if time.monotonic() - self._confirmed_at >= UNCONFIRMED_SECONDS:
                 await self._obey(run)
                 self._confirmed_at = time.monotonic()
+
+
+def leave() -> None:
+    """End this process once Ray has let go of it, and leave its memory to the kernel.
+
+    Python would free every module one by one, and copy for that what is shared with the template.
+    """
+    ray.shutdown()  # sends what is on its way, the end of calls that were given up included
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # it is closed, or nobody reads it
+            stream.flush()
+    os._exit(0)
 
 
 def step_back() -> None:
