@@ -52,7 +52,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--nodes", type=int, default=1, help="raylets")
-    parser.add_argument("--jobs", type=int, default=16, help="in flight, or running at a power cut")
+    parser.add_argument("--jobs", type=int, default=28, help="in flight, or running at a power cut")
     parser.add_argument("--scenario", choices=list(SCENARIOS), help="one catastrophe instead")
     parser.add_argument("--audit", type=Path, help="a saved run, to be judged once more")
     return parser.parse_args()
