@@ -195,7 +195,7 @@ class Service:
         mark = str(self.ray_dir)
         roots = self.roots()
         for process in psutil.process_iter(["cmdline"]):
-            if mark in " ".join(process.info["cmdline"] or ()):
+            if mark in " ".join(process.info["cmdline"] or ()) or mark in _output(process):
                 roots.append(process)
         found = dict.fromkeys(roots)
         for root in roots:
@@ -274,6 +274,15 @@ class Service:
         body = {"profile": profile, "timeScale": time_scale}
         answer = http("PUT", f"{self.sandbox_url}/sandbox/profile", body)
         assert answer.status == 200, answer.raw
+
+
+def _output(process: psutil.Process) -> str:
+    """The file that a process writes to. A worker outlives the template that it was forked from,
+    and is nobody's child then, but its log is in Ray's directory."""
+    try:
+        return os.readlink(f"/proc/{process.pid}/fd/1")
+    except OSError:  # it has ended, or is another user's
+        return ""
 
 
 def _kill(processes: list[psutil.Process]) -> None:

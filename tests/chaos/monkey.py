@@ -95,14 +95,16 @@ class Monkey:
             raise self.error
 
     def _run(self) -> None:
-        cards: list[str] = []
+        cards, later = list[str](), list[str]()
         try:
             while not self._wait(self._rand.uniform(*self._pause)):
                 if not cards:
                     cards = self._rand.sample(self._deck, len(self._deck))
                 card = cards.pop()
-                if not self._do(card):
-                    cards.insert(max(0, len(cards) - 1), card)  # nothing to hit yet: after the next
+                if self._do(card):
+                    cards, later = cards + later, []
+                else:  # nothing to hit yet: after the next deed
+                    later.append(card)
         except BaseException as error:
             self.error = error
 
