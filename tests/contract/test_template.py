@@ -260,10 +260,11 @@ def test_a_template_that_dies_in_the_fork_starts_nothing_twice(
 
 
 def test_a_template_that_cannot_start_is_left_alone(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: Node, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def start(path: str, lock: int, environ: dict[str, str], python: str) -> None:
         tries.append(path)
+        Path(path + ".log").write_text("of no interest\nit cannot\n")
 
     tries: list[str] = []
     monkeypatch.setattr(handover, "_start", start)
@@ -271,6 +272,7 @@ def test_a_template_that_cannot_start_is_left_alone(
     assert not handed_over(node.argv, node.environ, sys.executable)
     assert not handed_over(node.argv, node.environ, sys.executable)
     assert tries == [node.path]  # not again within a minute
+    assert capfd.readouterr().err == "workers start without a template: it cannot\n"
 
     os.utime(node.path + ".off", (1, 1))
     assert not handed_over(node.argv, node.environ, sys.executable)
