@@ -115,6 +115,10 @@ class JobLedger:
         elif name in _CARRIES_USAGE:
             self._enter_account(args[2], args[5].cost_usd)
             self.retries[args[2]] += name == "record_retry"
+        elif name == "finish":  # of steps that end without a result
+            for slug, usage in args[6].items():
+                if slug not in change.before.completed:
+                    self._enter_account(slug, usage.cost_usd)
         elif name == "release" and change.value:
             self.releases += args[2] > args[3]
         self._count_claims(change)

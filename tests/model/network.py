@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.errors import JournalUnavailable
+from orchestrator.errors import JobEnded, JournalUnavailable, StaleEpoch
 from orchestrator.journal.base import Journal
 from orchestrator.journal.records import MemoRecord
 from tests.model.faults import OUTAGES, Refusal
@@ -144,11 +144,20 @@ class Network:
         self._reply(call, _outcome_of(call.service, refusal))
 
     def rival(self, journal: Journal, job: JobLedger, key: tuple[str, str]) -> None:
-        """The owner records a recorded part once more, with another value."""
+        """The owner, or who has just released the job, records a recorded part once more, with
+        another value."""
         assert job.now.job is not None
         memo = MemoRecord(step=key[0], part=key[1], value="rival", started_at=1, ended_at=2)
-        record = journal.record_memo(job.job_id, job.now.job.epoch, memo)
+        record = self._try(journal.record_memo(job.job_id, job.now.job.epoch, memo))
         self.loop.create_task(record, context=contextvars.Context())
+
+    async def _try(self, record: Awaitable[None]) -> None:
+        try:
+            await record
+        except Violation as error:
+            self.broken = self.broken or error
+        except (StaleEpoch, JobEnded, JournalUnavailable):
+            return  # refused, as it should be, or lost
 
     def _carry_out(self, call: Call, then: Callable[[Call, Outcome], None]) -> None:
         if call.outcome is not None:
