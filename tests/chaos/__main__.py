@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.chaos.auditor import audit
 from tests.chaos.course import Course, run_course
-from tests.chaos.monkey import CONNECTIONS, LONG_DECK, NODE, SHORT_DECK
+from tests.chaos.monkey import CONNECTIONS, LONG_DECK, NODE, POWER_CUT, SHORT_DECK
 from tests.chaos.nodes import NodesService
 from tests.chaos.postgres import own_database, own_server
 from tests.chaos.report import table
@@ -87,8 +87,9 @@ def _service(options: argparse.Namespace, home: Path, database: str) -> Service:
 def _course(options: argparse.Namespace) -> Course:
     short = options.minutes <= SHORT_MINUTES
     deck = SHORT_DECK if short else LONG_DECK
+    if options.nodes > 1:  # a whole cluster takes long to start, and nothing else happens meanwhile
+        deck = (*[card for card in deck if card != POWER_CUT] * 2, POWER_CUT, NODE, NODE)
     deck += (CONNECTIONS,) * 2 if options.database == "postgres" else ()
-    deck += (NODE,) * 2 if options.nodes > 1 else ()
     return Course(
         seconds=options.minutes * 60,
         seed=options.seed,
