@@ -110,8 +110,10 @@ class Load:
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
         self._give_up = threading.Event()
-        self._threads = [threading.Thread(target=self._keep_going) for _ in range(flight)]
-        self._watch = threading.Thread(target=self._watch_breakers)
+        self._threads = [
+            threading.Thread(target=self._keep_going, daemon=True) for _ in range(flight)
+        ]
+        self._watch = threading.Thread(target=self._watch_breakers, daemon=True)
 
     def start(self) -> None:
         for thread in (*self._threads, self._watch):

@@ -75,7 +75,7 @@ class Monkey:
         self._chance = random.Random(f"target {seed}")  # what it hits, and for how long
         self._stop = threading.Event()
         self._after: list[tuple[float, Callable[[], None]]] = []
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self.error: BaseException | None = None
 
     def start(self) -> None:
