@@ -148,7 +148,7 @@ class Load:
         """One job from its submission to its end, by the client's plan."""
         plan = rand.choice(PLANS)
         body = {
-            "keyword": f"{rand.choice(SUBJECTS)} {number}",
+            "keyword": f"{rand.choice(SUBJECTS)} {number % 4}",  # some live on another's search
             "clientId": f"client_{number % 7}",
             "requestId": str(uuid.UUID(int=rand.getrandbits(128))),
         }
