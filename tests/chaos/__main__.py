@@ -95,7 +95,7 @@ def _course(options: argparse.Namespace) -> Course:
         seed=options.seed,
         deck=deck,
         flight=options.jobs,
-        pause=(1.5, 3.5) if short else (0.6, 2.4),
+        pause=(1.5, 3.5) if short or options.nodes > 1 else (0.6, 2.4),
         settle=60.0 if short else 240.0,
     )
 
