@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -16,7 +16,7 @@ from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from actors import options
 from orchestrator.admission import RESERVE_MB, UNMEASURED_MB, Node
 from orchestrator.config import Settings
-from orchestrator.footprints import Footprint
+from orchestrator.footprints import WINDOW_SECONDS, Footprint
 from orchestrator.journal.records import WaitingJob
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,10 @@ LOOK_PATIENCE = 5.0
 STALE_SECONDS = 15.0
 """What a node said longer ago counts no more."""
 
+FRESH_SECONDS = WINDOW_SECONDS + 1.0
+"""For so long a started job's CPU is not yet in what its node says: it looks back over a window,
+and is asked once a second."""
+
 UNMEASURED_JOBS = 8
 """Jobs that a node gets before it has said anything: its gateway takes some seconds to start."""
 
@@ -40,6 +44,7 @@ class Nodes:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._of_job: dict[str, str] = {}  # where jobs were started that have not been claimed yet
+        self._fresh: deque[tuple[float, str]] = deque()  # when and where jobs were started lately
         self._alive: set[str] = set()
         self._draining: set[str] = set()
         self._looks: dict[str, _Look] = {}
@@ -62,6 +67,7 @@ class Nodes:
     def started(self, job_id: str, node_id: str) -> None:
         """The job's actor has been made there."""
         self._of_job[job_id] = node_id
+        self._fresh.append((time.monotonic(), node_id))
 
     def jobs(self, processing: Sequence[WaitingJob], starting: Collection[str]) -> dict[str, int]:
         """How many jobs each node has that can take more.
@@ -78,6 +84,8 @@ class Nodes:
         They are asked here and answer by the next time: no round waits for a gateway that starts
         or hangs. A node that has not said anything lately gets a few jobs all the same.
         """
+        while self._fresh and time.monotonic() - self._fresh[0][0] > FRESH_SECONDS:
+            self._fresh.popleft()
         jobs, pids = self.jobs(processing, starting), _pids(processing)
         for node_id in self._looks.keys() - jobs.keys():
             self._looks.pop(node_id)
@@ -92,7 +100,7 @@ class Nodes:
             return Node(node_id, jobs, free_mb=RESERVE_MB + room, held_mb=jobs, job_mb=1.0)
         return Node(
             node_id, jobs, found.free_mb, found.held_mb, self._job_mb(found), found.busy,
-            found.cores,
+            found.cores, fresh=sum(node == node_id for _, node in self._fresh),
         )  # fmt: skip
 
     def _job_mb(self, look: Footprint) -> float:

@@ -20,6 +20,10 @@ near their deadlines."""
 ALWAYS_PER_CORE = 8
 """So many jobs for each core run however busy the node is, since others may keep it so."""
 
+FRESH_CORES = 0.08
+"""What a job that has just been started is reckoned to use of a core until its use shows in what is
+measured: a job takes two CPU-seconds in all, the first half of them in a third of its time."""
+
 RESERVE_MB = 1024
 """Memory of each node that is never given to jobs."""
 
@@ -34,6 +38,7 @@ class Node:
     :param job_mb: what one job is reckoned to need in all, in MiB.
     :param busy: share of its CPU that was in use lately, 0 to 1.
     :param cores: how much CPU it has.
+    :param fresh: jobs started there so lately that their use is not yet in *busy*.
     """
 
     node_id: str
@@ -43,14 +48,17 @@ class Node:
     job_mb: float = 1.0
     busy: float = 0.0
     cores: float = 1.0
+    fresh: int = 0
 
     @property
     def room(self) -> int:
-        """How many more jobs it can hold, once those it has are as large as they get."""
-        most = self._room_in_memory
-        if self.busy >= BUSY_SHARE:
-            most = min(most, int(ALWAYS_PER_CORE * self.cores) - self.jobs)
-        return max(0, most)
+        """How many more jobs it can hold, once those it has are as large as they get, and carry."""
+        always = int(ALWAYS_PER_CORE * self.cores) - self.jobs
+        return max(0, min(self._room_in_memory, max(always, self._room_in_cpu)))
+
+    @property
+    def _room_in_cpu(self) -> int:
+        return int((BUSY_SHARE - self.busy) * self.cores / FRESH_CORES) - self.fresh
 
     @property
     def _room_in_memory(self) -> int:

@@ -11,8 +11,9 @@ from orchestrator.admission import RESERVE_MB, Node, least_busy, places
 
 
 def node(name: str = "a", *, room: float = 0.0, **more: Any) -> Node:
-    """A node with memory for *room* jobs of 20 MiB."""
-    return Node(name, **{"free_mb": RESERVE_MB + 20 * room, "job_mb": 20.0, **more})
+    """A node with memory for *room* jobs of 20 MiB, and with 100 cores."""
+    given = {"free_mb": RESERVE_MB + 20 * room, "job_mb": 20.0, "cores": 100.0}
+    return Node(name, **{**given, **more})
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,10 @@ def node(name: str = "a", *, room: float = 0.0, **more: Any) -> Node:
         (node(room=90, jobs=15, held_mb=300, busy=0.95, cores=2), 1),  # eight for each core
         (node(room=90, jobs=16, held_mb=320, busy=0.95, cores=2), 0),
         (node(room=90, jobs=40, held_mb=800, busy=0.95, cores=2), 0),
-        (node(room=90, jobs=40, held_mb=800, busy=0.5, cores=2), 90),
+        (node(room=90, jobs=40, held_mb=800, busy=0.5, cores=2), 10),  # 0.8 cores, 0.08 for each
+        (node(room=90, jobs=40, held_mb=800, busy=0.5, cores=2, fresh=7), 3),  # some of it is given
+        (node(room=90, jobs=40, held_mb=800, busy=0.5, cores=2, fresh=70), 0),
+        (node(room=90, jobs=9, held_mb=180, busy=0.5, cores=2, fresh=9), 7),  # eight for each core
     ],
 )
 def test_room_is_what_is_left_once_the_jobs_there_have_grown(state: Node, room: int) -> None:
