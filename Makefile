@@ -31,7 +31,6 @@ bench: $(VENV)/.runtime .venv-bench/.done ## set up, then measure: starts, a job
 	$(BIN)/python -m bench.starts
 	$(BIN)/python -m bench.noop
 	$(BIN)/python -m bench.load --jobs 10 100
-	$(BIN)/python -m bench.held
 	$(BIN)/python -m bench.encryption
 	$(BIN)/python -m bench.overlap $(ARGS)
 
