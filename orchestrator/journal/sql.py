@@ -35,8 +35,6 @@ from orchestrator.journal.outbox_sql import SqlOutbox
 from orchestrator.journal.probe import WriteProbe
 from orchestrator.journal.reads import Wanted
 from orchestrator.journal.records import (
-    BreakerRecord,
-    CacheLease,
     Claim,
     Head,
     MemoRecord,
@@ -45,6 +43,7 @@ from orchestrator.journal.records import (
     WaitingJob,
 )
 from orchestrator.journal.sealing import CLEAR, Vault
+from orchestrator.journal.shared_sql import SqlShared
 from orchestrator.journal.tenancy_sql import SqlTenants
 from orchestrator.models import EventView, JobView
 from orchestrator.security.records import Action, Principal
@@ -65,7 +64,7 @@ MAX_BATCH_POSTGRESQL = 60
 visibility checks of every other session slow down."""
 
 
-class SqlJournal(SqlAccess, SqlOutbox, SqlTenants):
+class SqlJournal(SqlAccess, SqlOutbox, SqlShared, SqlTenants):
     """The :class:`~orchestrator.journal.base.Journal` over a database.
 
     :param url: see :func:`~orchestrator.journal.engine.parse_url`.
@@ -300,45 +299,6 @@ class SqlJournal(SqlAccess, SqlOutbox, SqlTenants):
     async def flags(self, job_id: str, epoch: int) -> tuple[bool, bool]:
         """``(cancel_requested, pause_requested)``."""
         return await self._read(reads.flags, job_id, epoch)
-
-    # -- what is shared between jobs ------------------------------------------------------
-
-    async def cache_get(self, kind: str, key: str) -> tuple[Any, int] | None:
-        """``(value, stored_at)`` however old it is, or None."""
-        return await self._read(reads.cache_get, kind, key)
-
-    async def cache_put(
-        self, kind: str, key: str, value: Any, now: int, keep_ms: int, job_id: str | None = None
-    ) -> None:
-        """Store a value and end its lease; it may be purged *keep_ms* after *now*."""
-        await self._write(
-            f"cache {kind} {key}", shared.cache_put, kind, key, value, now, keep_ms, job_id
-        )
-
-    async def cache_lease(
-        self, kind: str, key: str, owner: str, now: int, until: int
-    ) -> CacheLease:
-        """Take the right to make a value; returns the lease in force."""
-        return await self._write(
-            f"cache {kind} {key}", shared.cache_lease, kind, key, owner, now, until
-        )
-
-    async def cache_release(self, kind: str, key: str, owner: str, open_until: int = 0) -> None:
-        """Give back *owner*'s lease without a value."""
-        await self._write(f"cache {kind} {key}", shared.cache_release, kind, key, owner, open_until)
-
-    async def load_breaker(self, service: str) -> BreakerRecord | None:
-        """The saved state of a breaker."""
-        found = await self._read(reads.load_breakers, service)
-        return found[0] if found else None
-
-    async def save_breaker(self, record: BreakerRecord) -> None:
-        """Save a breaker's state; the newest wins."""
-        await self._write(f"breaker {record.service}", shared.save_breaker, record)
-
-    async def breakers(self) -> list[BreakerRecord]:
-        """Every breaker's saved state."""
-        return await self._read(reads.load_breakers)
 
     # -- supervision ----------------------------------------------------------------------
 
