@@ -62,8 +62,10 @@ class SharedCache:
         if found is None:
             return None
         value, stored_at = found
-        young = self._options.now_ms() - stored_at <= max_age * 1000
-        return value if young and is_readable(value, read) else None
+        return value if self._is_young(stored_at, max_age) and is_readable(value, read) else None
+
+    def _is_young(self, stored_at: int, max_age: float) -> bool:
+        return self._options.now_ms() - stored_at <= max_age * 1000
 
     async def get(
         self,
@@ -108,7 +110,7 @@ class SharedCache:
             until = now + int(1000 * min(ttl, _lease_seconds(time_left())))
             lease = await self._journal.cache_lease(kind, key, self._owner, now, until)
             found = None
-            if lease.stored_at is not None and now - lease.stored_at <= ttl * 1000:
+            if lease.stored_at is not None and self._is_young(lease.stored_at, ttl):
                 found = await find()  # it was put since the last look
             if lease.owner == self._owner and found is not None:
                 await self._release(kind, key)
