@@ -15,18 +15,17 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 
 from bench.load import journal
+from bench.load.__main__ import loaded
 from bench.load.figures import spread
 from bench.load.machine import Watch
-from bench.load.traffic import Clients
+from bench.load.report import milliseconds
 from bench.noop.databases import SQLITE
 from bench.noop.pipeline import STEP_SECONDS
 from bench.noop.systems import OURS, Trial, started
@@ -56,22 +55,12 @@ async def held(home: Path, jobs: int) -> dict[str, Any]:
 
     :param home: an empty directory with a short path.
     """
-    family: list[Any] = []
-    watch = Watch(home / "journal.db", lambda: list(family[0].family().values()))
+    database = home / "journal.db"
     with started(Trial(OURS, SQLITE), home, None) as (service, wire):
-        family.append(service)
-        async with aiohttp.ClientSession() as session:
-            clients = Clients(f"http://127.0.0.1:{wire.port}", session, [])
-            await clients.submit(0)  # the journal is there
-            beside = [asyncio.create_task(one) for one in (watch.look_on(), clients.look_on())]
-            await clients.submit_all(jobs)
-            give_up = time.monotonic() + GIVE_UP_SECONDS
-            while time.monotonic() < give_up and journal.unended(home / "journal.db"):
-                await asyncio.sleep(1.0)
-            for task in beside:
-                task.cancel()
-            await asyncio.wait(beside)
-    rows = journal.read(home / "journal.db").jobs
+        watch = Watch(database, lambda: list(service.family().values()))
+        url = f"http://127.0.0.1:{wire.port}"
+        traffic = await loaded(url, database, watch, jobs, seconds=GIVE_UP_SECONDS)
+    rows = journal.read(database).jobs
     return {
         "memoryGiB": psutil.virtual_memory().total / 2**30,
         "cores": psutil.cpu_count(),
@@ -81,8 +70,8 @@ async def held(home: Path, jobs: int) -> dict[str, Any]:
         "errors": sorted({row["error"] for row in rows if row["error"]}),
         "peakMemoryMb": watch.seen.peak_used_mb,
         "uniqueMb": spread(watch.seen.unique_mb),
-        "submitSeconds": spread(clients.seen.submit_seconds),
-        "statusSeconds": spread(clients.seen.status_seconds),
+        "submitSeconds": spread(traffic.submit_seconds),
+        "statusSeconds": spread(traffic.status_seconds),
         "cpuSecondsPerJob": watch.seen.cpu_seconds / max(1, len(rows)),
         "overTime": watch.seen.over_time,
     }
@@ -90,14 +79,13 @@ async def held(home: Path, jobs: int) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The figures, to be read."""
-    status, submit = found["statusSeconds"], found["submitSeconds"]
     return [
         f"{found['cores']} cores, {found['memoryGiB']:.0f} GiB: {found['actorsAtOnce']} job actors "
         f"alive at once, {found['completed']} jobs completed",
-        f"  memory  the whole service {found['peakMemoryMb'] / 1024:.1f} GiB at most; an actor's "
+        f"  memory  {found['peakMemoryMb'] / 1024:.1f} GiB more than at rest, at most; an actor's "
         f"own {found['uniqueMb']['p50']:.1f} MiB (p50), {found['uniqueMb']['max']:.1f} (most)",
-        f"  submit  p50 {1000 * submit['p50']:.0f} ms, p99 {1000 * submit['p99']:.0f} ms",
-        f"  status  p50 {1000 * status['p50']:.0f} ms, p99 {1000 * status['p99']:.0f} ms",
+        f"  submit  {milliseconds(found['submitSeconds'])}",
+        f"  status  {milliseconds(found['statusSeconds'])}",
         f"  CPU     {found['cpuSecondsPerJob']:.2f} s a job",
         *(f"  error   {error}" for error in found["errors"]),
     ]

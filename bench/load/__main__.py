@@ -38,7 +38,7 @@ from bench.load.traffic import Clients, Traffic
 from bench.private import isolated
 from orchestrator.cli.demo import pages
 from orchestrator.cli.problems import CliError, in_lines, settings_from_environment
-from orchestrator.cli.stack import Interrupted, Stack, stack
+from orchestrator.cli.stack import Interrupted, stack
 from orchestrator.cli.up import adjusted
 
 FAULTS: tuple[dict[str, Any], ...] = ({"status": 503}, {"status": 429}, {"disconnect": True})
@@ -95,24 +95,33 @@ async def measured(home: Path, jobs: int, given: argparse.Namespace) -> dict[str
         urls = await running.start()
         await _faults(urls["sandbox"], given.faults)
         watch = Watch(database, partial(family_of, str(home)))
-        traffic = await running.during(_load(running, urls["url"], watch, jobs, given))
+        traffic = await running.during(
+            loaded(urls["url"], database, watch, jobs, rate=given.rate, seconds=60 * given.minutes)
+        )
     rows = journal.read(database)
     how = {name: getattr(given, name) for name in ("profile", "faults", "rate", "time_scale")}
     return how | _figures(jobs, traffic, watch.seen, rows)
 
 
-async def _load(
-    running: Stack, url: str, watch: Watch, jobs: int, given: argparse.Namespace
+async def loaded(
+    url: str, database: Path, watch: Watch, jobs: int, *, rate: float = 0.0, seconds: float
 ) -> Traffic:
-    """Submit, look on, and wait until all have ended or the time is up."""
-    give_up = time.monotonic() + 60 * given.minutes
-    database = running.plan.settings.home / "journal.db"
+    """Submit *jobs* jobs, look on, and wait until all have ended or the time is up.
+
+    :param url: of the service.
+    :param rate: jobs a second; 0: as fast as they are taken.
+    :param seconds: after which the jobs are left to themselves.
+    """
+    give_up = time.monotonic() + seconds
     async with aiohttp.ClientSession() as session:
         clients = Clients(url, session, pages())
         beside = [asyncio.create_task(one) for one in (watch.look_on(), clients.look_on())]
         try:
-            await clients.submit_all(jobs, given.rate)
-            while time.monotonic() < give_up and await asyncio.to_thread(journal.unended, database):
+            await clients.submit_all(jobs, rate)
+            while (
+                time.monotonic() < give_up
+                and await asyncio.to_thread(journal.unended, database) > 0
+            ):
                 await asyncio.sleep(0.5)
         finally:
             for task in beside:

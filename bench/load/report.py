@@ -15,8 +15,8 @@ def lines(run: Mapping[str, Any]) -> list[str]:
         f"alive at once {run['liveAtOnce']}, completed {run['completed']}, "
         f"failed {run['failed']}, lost {run['lost']}",
         f"  all ended after {run['wholeSeconds']:.1f} s: {run['jobsPerHour']:.0f} jobs an hour",
-        f"  submit  {_milliseconds(run['submitSeconds'])}",
-        f"  status  {_milliseconds(run['statusSeconds'])}",
+        f"  submit  {milliseconds(run['submitSeconds'])}",
+        f"  status  {milliseconds(run['statusSeconds'])}",
         f"  job     {_seconds(run['jobSeconds'])}, from submission to end",
         f"  run     {_seconds(run['runSeconds'])}, from its start",
         f"  memory  peak {run['peakMemoryMb']:.0f} MiB; a job actor's own "
@@ -30,7 +30,8 @@ def lines(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _milliseconds(spread: Mapping[str, float]) -> str:
+def milliseconds(spread: Mapping[str, float]) -> str:
+    """A spread of seconds, in words."""
     names = ("p50", "p95", "p99", "max")
     return ", ".join(f"{name} {1000 * spread[name]:.0f} ms" for name in names)
 

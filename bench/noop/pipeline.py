@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from orchestrator.models import SubmitRequest
@@ -27,7 +28,7 @@ def without_work(real: Pipeline) -> Pipeline:
         steps=tuple(
             replace(
                 step,
-                run=_nothing,
+                run=partial(_wait, waits),
                 needs=tuple(slugs[:at][-1:]),
                 awaits=(),
                 timeout=2 * waits or step.timeout,
@@ -38,8 +39,8 @@ def without_work(real: Pipeline) -> Pipeline:
     )
 
 
-async def _nothing(context: StepContext) -> Mapping[str, Json]:
-    await asyncio.sleep(float(os.environ.get(STEP_SECONDS, "0")))
+async def _wait(seconds: float, context: StepContext) -> Mapping[str, Json]:
+    await asyncio.sleep(seconds)
     return {"attempt": context.attempt}
 
 
