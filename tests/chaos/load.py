@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.record import Accepted, Asked, BreakerSighting, Seen, Sighting, now_ms
@@ -172,7 +173,7 @@ class Load:
             self._change_after(job_id, 0.2, "retry", redo)
             ended = self._until(job_id, ENDED)
         if publishes and ended and ended["status"] == "completed":
-            self._until_published(job_id)
+            self._look_until(job_id, lambda job: job["publication"]["state"] != "queued")
 
     def _submitted(self, body: dict[str, Any]) -> str | None:
         """Submit until it is accepted, under the same request id, as clients should."""
@@ -202,21 +203,19 @@ class Load:
         self, job_id: str, statuses: set[str], seconds: float = float("inf")
     ) -> dict[str, Any] | None:
         """Poll until the job is in one of these."""
+        return self._look_until(job_id, lambda job: job["status"] in statuses, seconds)
+
+    def _look_until(
+        self, job_id: str, over: Callable[[dict[str, Any]], bool], seconds: float = float("inf")
+    ) -> dict[str, Any] | None:
+        """Poll until the job is as wanted; None if that is given up."""
         give_up = time.monotonic() + seconds
         while not self._give_up.is_set() and time.monotonic() < give_up:
             job = self._client.look(job_id)
-            if job is not None and job["status"] in statuses:
+            if job is not None and over(job):
                 return job
             self._pause(POLL_SECONDS)
         return None
-
-    def _until_published(self, job_id: str) -> None:
-        """Poll until the article is at WordPress, or will never be."""
-        while not self._give_up.is_set():
-            job = self._client.look(job_id)
-            if job is not None and job["publication"]["state"] != "queued":
-                return
-            self._pause(POLL_SECONDS)
 
     def _pause(self, seconds: float) -> None:
         self._give_up.wait(seconds)
