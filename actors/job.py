@@ -20,7 +20,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors import options
+from actors import naps, options
 from actors.journal import remote_journal
 from actors.services import GatewayServices
 from actors.template import worker_environment
@@ -129,6 +129,7 @@ class JobActor:
             damaged = isinstance(error, JournalDamaged)
             await asyncio.sleep(DAMAGE_PAUSE if damaged else RESTART_PAUSE)
             os._exit(1)
+        naps.end()
         atexit.register(leave)
         ray.actor.exit_actor()
 
@@ -143,6 +144,7 @@ class JobActor:
         self._run, self._epoch, self._confirmed_at = run, claim.epoch, time.monotonic()
         if self._release:
             run.stop("release")
+        naps.begin()
         driving = asyncio.ensure_future(run.drive())
         owning = asyncio.ensure_future(self._keep_owning(run))
         try:

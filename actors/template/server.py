@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 from ray._raylet import WorkerID
 
+from actors import naps
 from actors.template.startup.handover import ANSWER_SECONDS, GO, LENGTH, LOCK, READY
 from steps.warm import warm
 
@@ -148,6 +149,7 @@ def become(request: Request, script: CodeType) -> None:
     """Run Ray's worker in this process as if it had just been started for it."""
     gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    naps.allow()
     os.chdir(request.cwd)
     os.environ.clear()
     os.environ.update(request.environ)

@@ -42,9 +42,17 @@ def sections_recorded(service: Service, job_id: str) -> set[str]:
     return {part for part in parts if part.startswith("section:")}
 
 
+def woken(pid: int, seconds: float) -> float:
+    """How often the main thread of a process is woken in a second, over so many."""
+    main_thread = psutil.Process(pid)
+    before = main_thread.num_ctx_switches().voluntary
+    time.sleep(seconds)
+    return float(main_thread.num_ctx_switches().voluntary - before) / seconds
+
+
 def test_a_jobs_process_is_forked_from_the_nodes_template(service: Service) -> None:
     """Else nobody would notice that every start costs ten times as much."""
-    service.pace("live", 0.5)
+    service.pace("live", 2.0)
     job_id = service.submit("look at my parents")
     service.reaches(job_id, 1)
 
@@ -52,6 +60,7 @@ def test_a_jobs_process_is_forked_from_the_nodes_template(service: Service) -> N
     (parent, *_) = psutil.Process(pid).parents()
 
     assert "actors.template.server" in parent.cmdline()
+    assert woken(pid, 2.0) < 60  # Ray's main thread: 100 times a second without naps
     service.pace("zero")
     service.ended(job_id)
 
