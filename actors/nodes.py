@@ -94,13 +94,13 @@ class Nodes:
         return [self._node(node_id, jobs[node_id]) for node_id in jobs]
 
     def _node(self, node_id: str, jobs: int) -> Node:
-        found = self._looks[node_id].latest()
+        found, always = self._looks[node_id].latest(), self._settings.jobs_per_core
         if found is None:
             room = max(0, UNMEASURED_JOBS - jobs)
             return Node(node_id, jobs, free_mb=RESERVE_MB + room, held_mb=jobs, job_mb=1.0)
         return Node(
             node_id, jobs, found.free_mb, found.held_mb, self._job_mb(found), found.busy,
-            found.cores, fresh=sum(node == node_id for _, node in self._fresh),
+            found.cores, fresh=sum(node == node_id for _, node in self._fresh), always=always,
         )  # fmt: skip
 
     def _job_mb(self, look: Footprint) -> float:

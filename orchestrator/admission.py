@@ -17,9 +17,6 @@ BUSY_SHARE = 0.9
 """Of a node's CPU in use: from here on more jobs would not end sooner, but all would end later, and
 near their deadlines."""
 
-ALWAYS_PER_CORE = 8
-"""So many jobs for each core run however busy the node is, since others may keep it so."""
-
 FRESH_CORES = 0.08
 """What a job that has just been started is reckoned to use of a core until its use shows in what is
 measured: a job takes two CPU-seconds in all, the first half of them in a third of its time."""
@@ -39,6 +36,7 @@ class Node:
     :param busy: share of its CPU that was in use lately, 0 to 1.
     :param cores: how much CPU it has.
     :param fresh: jobs started there so lately that their use is not yet in *busy*.
+    :param always: so many jobs for each core run however busy it is, since others may keep it so.
     """
 
     node_id: str
@@ -49,11 +47,12 @@ class Node:
     busy: float = 0.0
     cores: float = 1.0
     fresh: int = 0
+    always: int = 8
 
     @property
     def room(self) -> int:
         """How many more jobs it can hold, once those it has are as large as they get, and carry."""
-        always = int(ALWAYS_PER_CORE * self.cores) - self.jobs
+        always = int(self.always * self.cores) - self.jobs
         return max(0, min(self._room_in_memory, max(always, self._room_in_cpu)))
 
     @property

@@ -163,6 +163,12 @@ class Settings(BaseSettings):
         ge=0,
         description="megabytes one running job is reckoned to need; 0: measured on each node",
     )
+    jobs_per_core: int = Field(
+        default=8,
+        ge=1,
+        description="jobs that run for each core however busy it is; more where they wait for slow "
+        "models most of the time. Memory bounds them all the same",
+    )
     hibernate_after: float = Field(
         default=30.0,
         gt=0,

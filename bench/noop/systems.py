@@ -7,8 +7,8 @@ import importlib.util
 import os
 import socket
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -37,10 +37,14 @@ _POSTGRES_NOTE = "synchronous_commit=on"
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One system on one database."""
+    """One system on one database.
+
+    :param settings: of the service, where they are not its own defaults: ``SOTA_...``.
+    """
 
     system: str
     database: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -78,6 +82,7 @@ def started(trial: Trial, home: Path, libraries: Path | None) -> Iterator[tuple[
             url = stack.enter_context(postgres_database(name))
         meter = stack.enter_context(metered("noop", url.database if url else None))
         service, wire = _service(trial.system, home, url, libraries, meter)
+        service = replace(service, environ={**service.environ, **trial.settings})
         yield stack.enter_context(running(service)), wire
 
 

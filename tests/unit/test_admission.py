@@ -33,6 +33,8 @@ def node(name: str = "a", *, room: float = 0.0, **more: Any) -> Node:
         (node(room=90, jobs=40, held_mb=800, busy=0.5, cores=2, fresh=7), 3),  # some of it is given
         (node(room=90, jobs=40, held_mb=800, busy=0.5, cores=2, fresh=70), 0),
         (node(room=90, jobs=9, held_mb=180, busy=0.5, cores=2, fresh=9), 7),  # eight for each core
+        (node(room=90, jobs=40, held_mb=800, busy=1.0, cores=2, always=30), 20),  # by hand
+        (node(room=9, jobs=40, held_mb=800, busy=1.0, cores=2, always=30), 9),  # within its memory
     ],
 )
 def test_room_is_what_is_left_once_the_jobs_there_have_grown(state: Node, room: int) -> None:
