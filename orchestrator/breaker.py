@@ -1,9 +1,10 @@
 """A circuit breaker as a pure state machine: closed, open, half-open.
 
-*Closed* admits every call and opens when ``threshold`` failures fall within ``window``
-seconds. *Open* refuses for ``cooldown`` seconds. *Half-open* admits one call at a time, the
-probe: its success closes the breaker, its failure opens it again. A probe is a lease that
-runs out after ``probe_lease`` seconds, so a prober that dies cannot jam the breaker.
+*Closed* admits every call and opens when ``threshold`` failures fall within ``window`` seconds
+and are at least half of the latest calls there: many jobs share a breaker, and of a thousand calls
+to a healthy service three always fail. *Open* refuses for ``cooldown`` seconds. *Half-open* admits
+one call at a time, the probe: its success closes the breaker, its failure opens it again. A probe
+is a lease that runs out after ``probe_lease`` seconds: a prober that dies cannot jam the breaker.
 
 Each change of state starts a new *generation*. A report that belongs to an older generation
 says nothing about the present and is ignored. The clock is an argument everywhere.
@@ -19,6 +20,13 @@ from typing import Any
 
 PROBE_POLL_SECONDS = 1.0
 """What a caller refused because a probe is in flight is told to wait."""
+
+LATEST_CALLS = 20
+"""Calls of which failures must be a good share for a breaker to open. Where a twentieth of all
+calls fails, ten of twenty do so once in a hundred million times; an outage shows after ten."""
+
+FAILURE_SHARE = 0.5
+"""That share: the default of Resilience4j's CircuitBreaker (``failureRateThreshold``)."""
 
 
 class BreakerState(enum.StrEnum):
@@ -90,6 +98,9 @@ class Breaker:
     opened_at: float | None = None
     opened_count: int = 0
     _failures: deque[float] = field(default_factory=deque)
+    _latest: deque[tuple[float, bool]] = field(  # when, and whether it failed
+        default_factory=lambda: deque(maxlen=LATEST_CALLS)
+    )
     _probe: tuple[int, float] | None = None  # (permit number, lease ends)
     _permits: int = 0
 
@@ -110,10 +121,14 @@ class Breaker:
             return False
         if self.state is BreakerState.HALF_OPEN:
             return self._report_probe(permit, outcome, now)
-        if outcome is Outcome.FAILURE:
+        if outcome is Outcome.ABANDONED:
+            return False
+        failed = outcome is Outcome.FAILURE
+        self._latest.append((now, failed))
+        if failed:
             self._failures.append(now)
             self._forget_old(now)
-            if len(self._failures) >= self.policy.threshold:
+            if len(self._failures) >= self.policy.threshold and self._mostly_fails(now):
                 self._open(now)
                 return True
         return False
@@ -139,6 +154,7 @@ class Breaker:
             "openedAt": self.opened_at,
             "openedCount": self.opened_count,
             "failures": list(self._failures),
+            "latest": list(self._latest),
         }
 
     @classmethod
@@ -151,6 +167,9 @@ class Breaker:
             opened_at=saved["openedAt"],
             opened_count=int(saved["openedCount"]),
             _failures=deque(saved["failures"]),
+            _latest=deque(
+                ((at, failed) for at, failed in saved.get("latest", ())), maxlen=LATEST_CALLS
+            ),
         )
 
     def _admit_probe(self, now: float) -> Permit | Refusal:
@@ -169,6 +188,7 @@ class Breaker:
             self._open(now)
         else:
             self._failures.clear()
+            self._latest.clear()
             self.opened_at = None
             self._become(BreakerState.CLOSED)
         return True
@@ -189,6 +209,11 @@ class Breaker:
 
     def _reopens_at(self) -> float:
         return (self.opened_at or 0.0) + self.policy.cooldown
+
+    def _mostly_fails(self, now: float) -> bool:
+        since = now - self.policy.window
+        latest = [failed for at, failed in self._latest if at > since]
+        return sum(latest) >= FAILURE_SHARE * len(latest)
 
     def _forget_old(self, now: float) -> None:
         while self._failures and self._failures[0] <= now - self.policy.window:

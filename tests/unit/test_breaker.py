@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.breaker import (
+    LATEST_CALLS,
     POLICIES,
     Breaker,
     BreakerPolicy,
@@ -59,6 +60,77 @@ def test_failures_outside_the_window_do_not_count(service: str) -> None:
         fail(breaker, now=n * policy.window)
 
     assert breaker.state is BreakerState.CLOSED
+
+
+def succeed(breaker: Breaker, now: float) -> None:
+    permit = breaker.admit(now)
+    assert isinstance(permit, Permit)
+    assert breaker.report(permit, Outcome.SUCCESS, now) is False
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_failures_that_are_few_among_many_calls_do_not_open_it(service: str) -> None:
+    """A thousand jobs share a breaker: one call in ten failing is for the retries."""
+    breaker = Breaker(POLICIES[service])
+
+    for n in range(300):
+        now = n * 0.1
+        fail(breaker, now) if n % 10 == 0 else succeed(breaker, now)
+
+    assert breaker.state is BreakerState.CLOSED
+    assert breaker.failures(now) >= POLICIES[service].threshold
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_an_outage_opens_it_within_ten_calls_however_many_were_answered(service: str) -> None:
+    breaker = Breaker(POLICIES[service])
+    for n in range(1000):
+        succeed(breaker, n * 0.01)
+
+    changes = [fail(breaker, 10.0 + n) for n in range(10)]
+
+    assert changes == [False] * 9 + [True]
+
+
+def test_successes_outside_the_window_do_not_hold_it_closed() -> None:
+    policy = POLICIES["ai"]
+    breaker = Breaker(policy)
+    for _ in range(LATEST_CALLS):
+        succeed(breaker, 0.0)
+
+    changes = [fail(breaker, policy.window + n) for n in range(policy.threshold)]
+
+    assert changes == [False, False, True]
+
+
+def test_calls_given_up_say_nothing() -> None:
+    breaker = Breaker(POLICIES["ai"])
+    for _ in range(LATEST_CALLS):
+        permit = breaker.admit(0.0)
+        assert isinstance(permit, Permit)
+        breaker.report(permit, Outcome.ABANDONED, 0.0)
+
+    assert [fail(breaker, 1.0) for _ in range(3)] == [False, False, True]
+
+
+def test_the_latest_calls_survive_json_and_a_new_process() -> None:
+    policy = POLICIES["ai"]
+    breaker = Breaker(policy)
+    for _ in range(LATEST_CALLS):
+        succeed(breaker, 0.0)
+
+    again = Breaker.restore(policy, json.loads(json.dumps(breaker.snapshot())))
+
+    assert [fail(again, 1.0) for _ in range(10)] == [False] * 9 + [True]
+
+
+def test_a_state_saved_before_calls_were_counted_is_read() -> None:
+    saved = Breaker(POLICIES["ai"]).snapshot()
+    del saved["latest"]
+
+    again = Breaker.restore(POLICIES["ai"], saved)
+
+    assert [fail(again, 1.0) for _ in range(3)] == [False, False, True]
 
 
 @pytest.mark.parametrize("service", SPECIFIED)
