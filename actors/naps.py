@@ -28,6 +28,7 @@ _napping = threading.Lock()  # held by who naps
 def allow() -> None:
     """Make naps possible. To be called in the main thread, before :func:`begin`."""
     signal.signal(signal.SIGALRM, _nap)
+    signal.siginterrupt(signal.SIGALRM, False)  # system calls of other threads go on
 
 
 def begin() -> None:

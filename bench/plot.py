@@ -130,8 +130,9 @@ def _starts(found: Mapping[str, Any], path: Path) -> None:
         ("cpu_seconds", "CPU-s a start"),
         ("seconds", "s a start"),
         ("unique_mb", "MiB its own"),
+        ("waiting_percent", "% of a core, waiting"),
     )
-    figure, axes = _axes(3, [title for _, title in names])
+    figure, axes = _axes(4, [title for _, title in names])
     for one, (name, _) in zip(axes, names, strict=True):
         one.bar(kinds, [cost[name] for cost in found["costs"]], color=["C7", "C0"])
     _save(figure, path)

@@ -4,7 +4,8 @@ Starts job actors of one module, with its imports, on a local Ray of its own: fi
 process started anew, as Ray does, then each forked from the template; side by side in one run.
 CPU is what the machine used meanwhile, less what it used at rest just before, so that Ray's own
 part is in it: run it on a machine that does nothing else. Memory is the unique set size: what
-would be free again if the process ended.
+would be free again if the process ended. Waiting is what the actors' own threads run while nobody
+asks them anything.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 import psutil
 import ray
 
-from actors import host, options, template
+from actors import host, naps, options, template
 from actors.template import worker_environment
 from orchestrator.config import Settings
 from orchestrator.footprints import cpu_used
@@ -35,6 +36,9 @@ COUNT = 20
 
 SETTLE_SECONDS = 3.0
 """After the last answer, before memory is read."""
+
+WAITING_SECONDS = 10.0
+"""For so long they are watched while they wait."""
 
 IMPORTED = "actors.job"
 """What every job actor's process imports."""
@@ -47,7 +51,8 @@ class Idle:
         __import__(IMPORTED)
 
     async def pid(self) -> int:
-        """Its process."""
+        """Its process, which naps from now on if it may, as one with a job does."""
+        naps.begin()
         return os.getpid()
 
 
@@ -60,6 +65,7 @@ class Cost:
     cpu_seconds: float  #: to start it
     seconds: float  #: from the first request to the last answer, by actor
     unique_mb: float  #: of memory while it waits
+    waiting_percent: float  #: of a core that it uses while it waits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,10 +117,20 @@ def _cost(kind: str, settings: Settings, count: int) -> Cost:
     cpu = cpu_used() - before - at_rest * took
     workers = [psutil.Process(pid) for pid in pids]
     time.sleep(SETTLE_SECONDS)
+    ran, since = _ran(pids), time.monotonic()
+    time.sleep(WAITING_SECONDS)
+    waiting = (_ran(pids) - ran) / (time.monotonic() - since) / count
     unique = statistics.mean(worker.memory_full_info().uss for worker in workers) / 2**20
     for one in (first, *actors):
         ray.kill(one)
-    return Cost(kind, count, cpu / count, took / count, unique)
+    return Cost(kind, count, cpu / count, took / count, unique, 100 * waiting)
+
+
+def _ran(pids: Sequence[int]) -> float:
+    """CPU-seconds that all threads of these processes have run (to the nanosecond: proc(5),
+    ``schedstat``; a process's own count is of clock ticks, and misses naps between them)."""
+    files = [file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(file.read_text("ascii").split()[0]) for file in files) / 1e9
 
 
 def _compared(plain: Cost, forked: Cost) -> dict[str, Any]:
@@ -127,6 +143,7 @@ def _compared(plain: Cost, forked: Cost) -> dict[str, Any]:
             "cpu": plain.cpu_seconds / forked.cpu_seconds,
             "seconds": plain.seconds / forked.seconds,
             "memory": plain.unique_mb / forked.unique_mb,
+            "waiting": plain.waiting_percent / forked.waiting_percent,
         },
     }
 
@@ -137,6 +154,7 @@ def _table(plain: Cost, forked: Cost, found: dict[str, Any]) -> str:
         ("CPU-s a start", plain.cpu_seconds, forked.cpu_seconds, ratios["cpu"]),
         ("s a start", plain.seconds, forked.seconds, ratios["seconds"]),
         ("unique MB", plain.unique_mb, forked.unique_mb, ratios["memory"]),
+        ("waiting, %", plain.waiting_percent, forked.waiting_percent, ratios["waiting"]),
     )
     head = f"{plain.actors} job actors of each kind; {found['machine']}, Ray {found['ray']}\n"
     lines = [f"{'':16}{'plain':>10}{'forked':>10}{'ratio':>10}"]
