@@ -44,7 +44,7 @@ class Trial:
 
     system: str
     database: str
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def note(self) -> str:
