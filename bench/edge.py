@@ -45,6 +45,7 @@ VARIANTS: dict[str, dict[str, str]] = {
         "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
     },
     "gRPC to replicas": {"RAY_SERVE_USE_GRPC_BY_DEFAULT": "1"},
+    "HAProxy": {"RAY_SERVE_ENABLE_HA_PROXY": "1"},
 }
 SUBMISSIONS, READS = 240, 600
 WARMING = 60

@@ -11,6 +11,7 @@ asks them anything.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -30,6 +31,7 @@ from actors import host, naps, options, template
 from actors.template import worker_environment
 from orchestrator.config import Settings
 from orchestrator.footprints import cpu_used
+from steps.warm import LATE
 
 COUNT = 20
 """Actors of each kind."""
@@ -40,15 +42,17 @@ SETTLE_SECONDS = 3.0
 WAITING_SECONDS = 10.0
 """For so long they are watched while they wait."""
 
-IMPORTED = "actors.job"
-"""What every job actor's process imports."""
+IMPORTED = ("actors.job", *LATE)
+"""What every job actor's process imports: at its start, and when its steps first need it. A forked
+one has it all from the template, so one started anew imports it all, too."""
 
 
 class Idle:
     """A job actor without a job: the same imports, and it waits."""
 
     def __init__(self) -> None:
-        __import__(IMPORTED)
+        for name in IMPORTED:
+            importlib.import_module(name)
 
     async def pid(self) -> int:
         """Its process, which naps from now on if it may, as one with a job does."""

@@ -27,6 +27,8 @@ ROLES = (
     ("outbox", "ray::OutboxActor"),
     ("Serve replicas", "ray::ServeReplica"),
     ("Serve proxy", "ray::ProxyActor"),
+    ("Serve proxy", "haproxy"),  # in its place, if switched on; its manager is the next
+    ("Serve proxy", "ray::HAProxyManager"),
     ("Serve controller", "ray::ServeController"),
     ("GCS", "gcs_server"),
     ("raylet", "raylet/raylet"),
