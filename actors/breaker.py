@@ -10,7 +10,7 @@ from typing import Any
 from actors import options
 from actors.journal import remote_journal
 from actors.template import worker_environment
-from orchestrator.breaker import POLICIES, Breaker, Outcome, Permit, Refusal
+from orchestrator.breaker import FAILURE_RATE, POLICIES, Breaker, Outcome, Permit, Refusal
 from orchestrator.config import Settings
 from orchestrator.errors import JournalDamaged, JournalUnavailable
 from orchestrator.journal.records import BreakerRecord
@@ -91,6 +91,8 @@ def view_of(service: str, breaker: Breaker, now: float) -> BreakerView:
         state=breaker.state.value,
         failures=breaker.failures(now),
         threshold=policy.threshold,
+        failure_rate=breaker.failure_rate(now),
+        failure_rate_threshold=FAILURE_RATE,
         window_seconds=policy.window,
         cooldown_seconds=policy.cooldown,
         opened_at=int(breaker.opened_at * 1000) if breaker.opened_at else None,

@@ -25,8 +25,11 @@ LATEST_CALLS = 20
 """Calls of which failures must be a good share for a breaker to open. Where a twentieth of all
 calls fails, ten of twenty do so once in a hundred million times; an outage shows after ten."""
 
-FAILURE_SHARE = 0.5
-"""That share: the default of Resilience4j's CircuitBreaker (``failureRateThreshold``)."""
+FAILURE_RATE = 0.5
+"""That share, of 1: the default of Resilience4j's CircuitBreaker (``failureRateThreshold``)."""
+
+MOST_FAILURES = 100
+"""Failures that a breaker remembers, which is more than any threshold; it is saved with each."""
 
 
 class BreakerState(enum.StrEnum):
@@ -97,7 +100,7 @@ class Breaker:
     generation: int = 0
     opened_at: float | None = None
     opened_count: int = 0
-    _failures: deque[float] = field(default_factory=deque)
+    _failures: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
     _latest: deque[tuple[float, bool]] = field(  # when, and whether it failed
         default_factory=lambda: deque(maxlen=LATEST_CALLS)
     )
@@ -128,7 +131,8 @@ class Breaker:
         if failed:
             self._failures.append(now)
             self._forget_old(now)
-            if len(self._failures) >= self.policy.threshold and self._mostly_fails(now):
+            rate = self.failure_rate(now) or 0.0
+            if len(self._failures) >= self.policy.threshold and rate >= FAILURE_RATE:
                 self._open(now)
                 return True
         return False
@@ -142,9 +146,15 @@ class Breaker:
         return None
 
     def failures(self, now: float) -> int:
-        """How many failures count against the threshold at time *now*."""
+        """How many failures count against the threshold at time *now*; :data:`MOST_FAILURES` is
+        the most it says."""
         self._forget_old(now)
         return len(self._failures)
+
+    def failure_rate(self, now: float) -> float | None:
+        """Which part of the latest calls in the window failed, 0 to 1; None: there were none."""
+        latest = self._latest_in_window(now)
+        return sum(latest) / len(latest) if latest else None
 
     def snapshot(self) -> dict[str, Any]:
         """The state as JSON; see :meth:`restore`."""
@@ -166,7 +176,7 @@ class Breaker:
             generation=int(saved["generation"]) + 1,
             opened_at=saved["openedAt"],
             opened_count=int(saved["openedCount"]),
-            _failures=deque(saved["failures"]),
+            _failures=deque(saved["failures"], maxlen=MOST_FAILURES),
             _latest=deque(
                 ((at, failed) for at, failed in saved.get("latest", ())), maxlen=LATEST_CALLS
             ),
@@ -210,10 +220,10 @@ class Breaker:
     def _reopens_at(self) -> float:
         return (self.opened_at or 0.0) + self.policy.cooldown
 
-    def _mostly_fails(self, now: float) -> bool:
+    def _latest_in_window(self, now: float) -> list[bool]:
+        """Whether each of them failed."""
         since = now - self.policy.window
-        latest = [failed for at, failed in self._latest if at > since]
-        return sum(latest) >= FAILURE_SHARE * len(latest)
+        return [failed for at, failed in self._latest if at > since]
 
     def _forget_old(self, now: float) -> None:
         while self._failures and self._failures[0] <= now - self.policy.window:

@@ -189,12 +189,18 @@ class EventView(Wire):
 
 
 class BreakerView(Wire):
-    """A circuit breaker as ``GET /orchestrator/breakers`` shows it."""
+    """A circuit breaker as ``GET /orchestrator/breakers`` shows it.
+
+    It opens when there are ``failures`` up to the ``threshold`` within the window *and* the
+    ``failure_rate`` of the latest calls there, 0 to 1, is up to its threshold, too.
+    """
 
     service: str
     state: Literal["closed", "open", "half-open"]
     failures: int
     threshold: int
+    failure_rate: float | None = None
+    failure_rate_threshold: float = 0.0
     window_seconds: float
     cooldown_seconds: float
     opened_at: int | None = None

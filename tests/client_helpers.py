@@ -206,7 +206,8 @@ class FakeService:
     async def _breakers(self, request: web.Request) -> web.Response:
         closed = {
             "service": "ai", "state": "closed", "failures": 1, "threshold": 3,
-            "windowSeconds": 120.0, "cooldownSeconds": 30.0,
+            "failureRate": 0.05, "failureRateThreshold": 0.5, "windowSeconds": 120.0,
+            "cooldownSeconds": 30.0,
         }  # fmt: skip
         opened = closed | {"service": "serper", "state": "open", "retryAfter": 7.5}
         return web.json_response([closed, opened])

@@ -190,6 +190,8 @@ BREAKERS: list[Sample] = [
         "state": "open",
         "failures": 5,
         "threshold": 5,
+        "failureRate": 0.75,
+        "failureRateThreshold": 0.5,
         "windowSeconds": 60.0,
         "cooldownSeconds": 10.0,
         "openedAt": _AT,

@@ -223,8 +223,9 @@ def breakers_table(breakers: Iterable[BreakerView]) -> Table:
         table.add_row(
             breaker.service,
             Text(breaker.state, "green" if breaker.state == "closed" else "red"),
-            str(breaker.failures),
-            f"{breaker.threshold} in {seconds(breaker.window_seconds)}",
+            f"{breaker.failures}, {breaker.failure_rate or 0:.0%} of calls",
+            f"{breaker.threshold} in {seconds(breaker.window_seconds)}, "
+            f"{breaker.failure_rate_threshold:.0%}",
             seconds(breaker.cooldown_seconds),
             seconds(breaker.retry_after) if breaker.retry_after else "",
             f"{breaker.opened_count} times",

@@ -225,10 +225,18 @@ def _problems(error: ValueError) -> list[str]:
 
 
 async def _reply(ctx: StepContext, request: ModelRequest, notes: list[str]) -> ModelReply:
-    """The main model's reply or, while its breaker is open, the lower-cost model's."""
+    """The main model's reply. The lower-cost model's while the other's breaker is open, and when
+    the other has failed and no retry is left: of several models that share a breaker, one may be
+    down alone.
+
+    :raises TransientError: as for :func:`ask`.
+    :raises BreakerOpen: as for :func:`ask`.
+    """
     try:
         reply = await ctx.services.generate(request)
-    except BreakerOpen as error:
+    except (BreakerOpen, TransientError) as error:
+        if isinstance(error, TransientError) and not ctx.final_attempt:
+            raise
         key = f"{request.idempotency_key}:lower"
         lower = request.model_copy(update={"fallback": True, "idempotency_key": key})
         reply = await ctx.services.generate(lower)

@@ -131,6 +131,26 @@ async def test_an_open_breaker_turns_to_the_lower_cost_model_and_says_so() -> No
     assert answered.notes == tuple(ctx.degraded)
 
 
+@pytest.mark.parametrize("final", [False, True])
+async def test_a_main_model_that_keeps_failing_gives_way_when_no_retry_is_left(final: bool) -> None:
+    """One of several models behind a breaker may be down alone: it does not open for that."""
+
+    def only_lower_works(request: ModelRequest) -> object:
+        return GOOD if request.fallback else AI_FAILS
+
+    ctx = FakeContext(replies={TASK: only_lower_works}, final_attempt=final)
+    if not final:
+        with pytest.raises(TransientError):
+            await asking(ctx)
+        assert ctx.degraded == []
+        return
+
+    answered = await asked(ctx, TASK, "p", KeywordsAnswer, request={"keyword": "x"})
+
+    assert answered.model == LOWER_MODEL
+    assert ctx.degraded == [f"lower-cost model: {cause(AI_FAILS)}"]
+
+
 async def test_a_replay_notes_the_same_degradation() -> None:
     ctx = FakeContext(replies={TASK: only_lower})
     await asking(ctx)

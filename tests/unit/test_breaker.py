@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.breaker import (
+    FAILURE_RATE,
     LATEST_CALLS,
+    MOST_FAILURES,
     POLICIES,
     Breaker,
     BreakerPolicy,
@@ -101,6 +103,35 @@ def test_successes_outside_the_window_do_not_hold_it_closed() -> None:
     changes = [fail(breaker, policy.window + n) for n in range(policy.threshold)]
 
     assert changes == [False, False, True]
+
+
+def test_it_tells_the_rate_by_which_it_opens() -> None:
+    breaker = Breaker(POLICIES["ai"])
+    assert breaker.failure_rate(0.0) is None
+    for _ in range(3 * LATEST_CALLS):
+        succeed(breaker, 1.0)
+
+    rates = []
+    while breaker.state is BreakerState.CLOSED:
+        fail(breaker, 2.0)
+        rates.append(breaker.failure_rate(2.0))
+
+    assert rates == [n / LATEST_CALLS for n in range(1, 11)]
+    assert rates[-1] == FAILURE_RATE
+    assert breaker.failure_rate(2.0 + POLICIES["ai"].window) is None
+
+
+def test_it_remembers_no_more_than_it_needs() -> None:
+    """What it remembers is saved with each failure."""
+    breaker = Breaker(POLICIES["ai"])
+    for n in range(3000):
+        now = n * 0.01
+        fail(breaker, now) if n % 10 == 0 else succeed(breaker, now)
+
+    assert breaker.failures(now) == MOST_FAILURES
+    again = Breaker.restore(breaker.policy, json.loads(json.dumps(breaker.snapshot())))
+    fail(again, now)
+    assert again.failures(now) == MOST_FAILURES > max(p.threshold for p in POLICIES.values())
 
 
 def test_calls_given_up_say_nothing() -> None:

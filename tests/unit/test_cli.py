@@ -275,6 +275,8 @@ def test_breakers(cli: Cli) -> None:
     assert "serper" in done.stdout
     assert "open" in done.stdout
     assert "7.5 s" in done.stdout
+    assert "1, 5% of calls" in done.stdout
+    assert ", 50%" in done.stdout
 
 
 def test_nobody_there_is_one_line_and_a_remedy(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
