@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import psutil
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors import options
@@ -20,7 +19,7 @@ from actors.breaker import ensure_breaker
 from orchestrator.breaker import Outcome, Permit, Refusal
 from orchestrator.config import Settings
 from orchestrator.errors import BreakerOpen, PermanentError, TransientError
-from orchestrator.footprints import Footprint, Footprints, Machine
+from orchestrator.footprints import Footprint, Footprints, Machine, cpu_of
 from orchestrator.secrets import Secrets
 from orchestrator.services import DeliverReply, DeliverRequest, ModelRequest
 from orchestrator.telemetry import configure_logging
@@ -140,11 +139,7 @@ class GatewayActor:
 
     async def cpu_seconds(self, pid: int) -> float | None:
         """CPU time a process of this node has used; None if there is no such process."""
-        try:
-            used = psutil.Process(pid).cpu_times()
-        except psutil.NoSuchProcess:
-            return None
-        return float(used.user + used.system)
+        return cpu_of(pid)
 
     async def __ray_shutdown__(self) -> None:
         """Let go of the connections."""

@@ -30,7 +30,7 @@ import ray
 from actors import host, naps, options, template
 from actors.template import worker_environment
 from orchestrator.config import Settings
-from orchestrator.footprints import cpu_used
+from orchestrator.footprints import cpu_of, cpu_used
 from steps.warm import LATE
 
 COUNT = 20
@@ -131,10 +131,8 @@ def _cost(kind: str, settings: Settings, count: int) -> Cost:
 
 
 def _ran(pids: Sequence[int]) -> float:
-    """CPU-seconds that all threads of these processes have run (to the nanosecond: proc(5),
-    ``schedstat``; a process's own count is of clock ticks, and misses naps between them)."""
-    files = [file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
-    return sum(int(file.read_text("ascii").split()[0]) for file in files) / 1e9
+    """CPU-seconds that these processes have used."""
+    return sum(cpu_of(pid) or 0.0 for pid in pids)
 
 
 def _compared(plain: Cost, forked: Cost) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection
@@ -150,3 +151,21 @@ def cpu_used() -> float:
     """CPU-seconds that the machine has used since it was started."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system)
+
+
+def cpu_of(pid: int) -> float | None:
+    """CPU-seconds that a process has used, with its threads that have ended; None: no such process.
+
+    On Linux to the nanosecond: one that waits uses less in a second than the clock tick of 10 ms in
+    which /proc counts.
+    """
+    if sys.platform == "linux":
+        try:
+            return time.clock_gettime((~pid << 3) | 2)  # the clock of clock_getcpuclockid(3)
+        except OSError:
+            return None
+    try:
+        used = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return None
+    return float(used.user + used.system)

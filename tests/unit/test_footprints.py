@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -15,6 +18,7 @@ from orchestrator.footprints import (
     Footprints,
     Free,
     Machine,
+    cpu_of,
     unique_mb,
 )
 
@@ -140,6 +144,28 @@ def test_cpu_in_use_is_that_of_lately(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found[1:7] == [1.0] * 6
     assert found[8] == pytest.approx(2 / WINDOW_SECONDS)
     assert found[11:] == [0.0, 0.0]
+
+
+def test_a_process_that_hardly_does_anything_shows_that_it_lives() -> None:
+    """The supervisor takes one for lost that uses no CPU at all for a while."""
+    waits = "import time\nwhile True: time.sleep(0.4)"
+    with subprocess.Popen([sys.executable, "-c", waits]) as process:
+        time.sleep(1.0)
+        before = cpu_of(process.pid)
+        time.sleep(1.5)
+        after = cpu_of(process.pid)
+        process.kill()
+    assert before is not None
+    assert after is not None
+    assert 0 < after - before < 0.01  # less than the clock tick of /proc
+
+    assert cpu_of(process.pid) is None
+
+
+def test_the_cpu_of_a_process_is_what_it_says_itself() -> None:
+    said, seen = time.process_time(), cpu_of(os.getpid())
+
+    assert seen == pytest.approx(said, abs=0.1)
 
 
 def test_a_container_has_the_cores_of_its_quota(tmp_path: Path) -> None:
