@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,37 @@ def test_a_signal_that_comes_too_early_is_put_off() -> None:
 
     assert 2 <= turns["napping"] <= 1.3 / naps.NAP_SECONDS + 3
     assert turns["after"] > 20
+
+
+LEAVING = """
+import atexit, signal, sys, time
+from actors import naps
+
+def finish():  # as Ray does at a worker's end: Python code, which heeds signals at once
+    for _ in range(50):
+        time.sleep(0.001)
+
+atexit.register(finish)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+naps.allow()
+naps.begin()
+print("naps", flush=True)
+while True:
+    time.sleep(0.01)
+"""
+
+
+def test_a_napping_process_that_is_told_to_end_does_so_without_naps() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LEAVING], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "naps\n"
+        time.sleep(2.5 * naps.NAP_SECONDS)
+        process.terminate()
+        told = time.monotonic()
+        try:
+            assert process.wait(timeout=30) == 0  # and not by the timer's signal
+        finally:
+            process.kill()
+    assert time.monotonic() - told < 2 * naps.NAP_SECONDS + 1  # of 50 naps each would be 0.4 s
