@@ -94,7 +94,7 @@ class Nodes:
         return [self._node(node_id, jobs[node_id]) for node_id in jobs]
 
     def _node(self, node_id: str, jobs: int) -> Node:
-        found, always = self._looks[node_id].latest(), self._settings.jobs_per_core
+        found, always = self._looks[node_id].latest(), self._settings.min_jobs_per_core
         if found is None:
             room = max(0, UNMEASURED_JOBS - jobs)
             return Node(node_id, jobs, free_mb=RESERVE_MB + room, held_mb=jobs, job_mb=1.0)

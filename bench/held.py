@@ -30,6 +30,7 @@ from bench.load.report import milliseconds
 from bench.noop.databases import SQLITE
 from bench.noop.pipeline import STEP_SECONDS
 from bench.noop.systems import OURS, Trial, started
+from orchestrator.footprints import Machine
 
 STEPS = 8
 PATIENCE = 2
@@ -61,9 +62,9 @@ async def held(home: Path, jobs: int, step_seconds: float) -> dict[str, Any]:
         it takes to start all jobs.
     """
     database = home / "journal.db"
-    per_core = math.ceil(jobs / (psutil.cpu_count() or 1))  # they wait: memory is the only bound
+    per_core = math.ceil(jobs / Machine().look().cores)  # they wait: memory is to be the bound
     longest = PATIENCE * STEPS * step_seconds
-    settings = {"SOTA_JOBS_PER_CORE": str(per_core), "SOTA_JOB_TIMEOUT": str(longest)}
+    settings = {"SOTA_MIN_JOBS_PER_CORE": str(per_core), "SOTA_JOB_TIMEOUT": str(longest)}
     trial = Trial(OURS, SQLITE, settings)
     with started(trial, home, None) as (service, wire):
         watch = Watch(database, lambda: list(service.family().values()))

@@ -36,7 +36,8 @@ class Node:
     :param busy: share of its CPU that was in use lately, 0 to 1.
     :param cores: how much CPU it has.
     :param fresh: jobs started there so lately that their use is not yet in *busy*.
-    :param always: so many jobs for each core run however busy it is, since others may keep it so.
+    :param always: at least so many jobs for each core run however busy it is, since others may keep
+        it so.
     """
 
     node_id: str
@@ -47,7 +48,7 @@ class Node:
     busy: float = 0.0
     cores: float = 1.0
     fresh: int = 0
-    always: int = 8
+    always: int = 0
 
     @property
     def room(self) -> int:

@@ -156,18 +156,18 @@ class Settings(BaseSettings):
         description="fork the processes of job actors from a warm one (Linux), or start each anew",
     )
     max_live_jobs: int = Field(
-        default=0, ge=0, description="jobs running at once; 0: computed from free memory"
+        default=0, ge=0, description="jobs running at once; 0: computed from free memory and CPU"
     )
     job_memory_mb: int = Field(
         default=0,
         ge=0,
         description="megabytes one running job is reckoned to need; 0: measured on each node",
     )
-    jobs_per_core: int = Field(
+    min_jobs_per_core: int = Field(
         default=8,
         ge=1,
-        description="jobs that run for each core however busy it is; more where they wait for slow "
-        "models most of the time. Memory bounds them all the same",
+        description="at least so many jobs run for each core, however busy it is; no cap: beyond "
+        "them the CPU that is free decides. Memory and SOTA_MAX_LIVE_JOBS bound them all the same",
     )
     hibernate_after: float = Field(
         default=30.0,

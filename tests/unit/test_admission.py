@@ -12,7 +12,7 @@ from orchestrator.admission import RESERVE_MB, Node, least_busy, places
 
 def node(name: str = "a", *, room: float = 0.0, **more: Any) -> Node:
     """A node with memory for *room* jobs of 20 MiB, and with 100 cores."""
-    given = {"free_mb": RESERVE_MB + 20 * room, "job_mb": 20.0, "cores": 100.0}
+    given = {"free_mb": RESERVE_MB + 20 * room, "job_mb": 20.0, "cores": 100.0, "always": 8}
     return Node(name, **{**given, **more})
 
 
