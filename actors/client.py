@@ -72,19 +72,14 @@ class JobHandle:
         self._journal, self._sleep = journal, sleep
 
     async def status(self) -> JobView:
-        """The job now: from its actor, or from the journal once that has retired.
+        """The job now, from the journal, where its actor would look, too.
 
         :raises JobNotFound: there is no such job.
         """
-        actor = self.actor()
-        if actor is not None:
-            try:
-                view: JobView = await options.answer(actor.status.remote())
-            except options.GONE:
-                pass
-            else:
-                return view
-        return await self._recorded()
+        view = await self._journal.view(self.id)
+        if view is None:
+            raise JobNotFound(self.id)
+        return view
 
     async def wait(
         self, on_progress: OnProgress | None = None, timeout: float | None = None
@@ -102,7 +97,7 @@ class JobHandle:
         while True:
             head = await self._head()
             if head != seen:
-                seen, view = head, await self._recorded()
+                seen, view = head, await self.status()
                 yield view
                 if view.status.has_ended:
                     return
@@ -165,12 +160,6 @@ class JobHandle:
         if head is None:
             raise JobNotFound(self.id)
         return head
-
-    async def _recorded(self) -> JobView:
-        view = await self._journal.view(self.id)
-        if view is None:
-            raise JobNotFound(self.id)
-        return view
 
 
 def _operator() -> Principal:

@@ -41,7 +41,7 @@ async def test_a_jobs_actor_answers_status_by_its_name(driver: Service, service:
     service.ended(job_id)
 
 
-async def test_the_client_answers_from_the_actor_and_from_the_journal_after(
+async def test_the_client_answers_while_the_actor_lives_and_after(
     driver: Service, service: Service
 ) -> None:
     service.pace("live", 0.05)
