@@ -39,10 +39,15 @@ ROLES = (
 )  # fmt: skip
 """Roles by a piece of the command line; the first that fits."""
 
+REST = "the rest of Ray"
+
+NOT_YET = {REST, "template"}
+"""What a worker may look like until it has its name: started anew, or just forked."""
+
 
 def role_of(command: str) -> str:
     """What a process of the service does, by its command line."""
-    return next((role for role, piece in ROLES if piece in command), "the rest of Ray")
+    return next((role for role, piece in ROLES if piece in command), REST)
 
 
 @dataclass
@@ -114,7 +119,7 @@ class Watch:
                     role = self._roles.get(process.pid)
                     if role is None:
                         role = role_of(" ".join(process.cmdline()))
-                    if role != "the rest of Ray":  # a worker has its name only once it is one
+                    if role not in NOT_YET:
                         self._roles[process.pid] = role
                     times, memory_info = process.cpu_times(), process.memory_info()
             except psutil.Error:

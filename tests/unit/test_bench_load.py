@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import psutil
 import pytest
 
 from bench.load import journal
 from bench.load.figures import Attempted, percentile, retries, seconds_between, spread
-from bench.load.machine import role_of
+from bench.load.machine import Watch, role_of
 from bench.load.report import lines
 from bench.load.traffic import keyword
 
@@ -62,6 +67,50 @@ def test_every_job_has_a_keyword_of_its_own() -> None:
 )
 def test_a_process_is_known_by_its_command_line(command: str, role: str) -> None:
     assert role_of(command) == role
+
+
+class Named:
+    """A process whose name changes, as a worker's does once it has been forked."""
+
+    pid = 7
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    def oneshot(self) -> Any:
+        return contextlib.nullcontext()
+
+    def cmdline(self) -> list[str]:
+        return [self.names.pop(0)]
+
+    def cpu_times(self) -> Any:
+        return SimpleNamespace(user=1.0, system=0.0)
+
+    def memory_info(self) -> Any:
+        return SimpleNamespace(rss=2**20, shared=0)
+
+    def memory_full_info(self) -> Any:
+        return SimpleNamespace(uss=2**20)
+
+
+async def test_a_worker_seen_before_it_has_its_name_is_counted_once_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "journal.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE jobs (status TEXT)")
+    monkeypatch.setattr("bench.load.machine.SAMPLE_SECONDS", 0.01)
+    process = Named("python -m actors.template.server x", "ray::IDLE", "ray::JobActor")
+    watch = Watch(database, lambda: cast("list[psutil.Process]", [process]))
+
+    looking = asyncio.create_task(watch.look_on())
+    async with asyncio.timeout(10):
+        while watch.seen.peak_actors == 0:
+            await asyncio.sleep(0.01)
+    looking.cancel()
+
+    assert watch.seen.peak_actors == 1
+    assert process.names == []
 
 
 def test_the_journal_is_read_as_it_stands(tmp_path: Path) -> None:
