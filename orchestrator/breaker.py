@@ -1,8 +1,10 @@
 """A circuit breaker as a pure state machine: closed, open, half-open.
 
 *Closed* admits every call and opens when ``threshold`` failures fall within ``window`` seconds
-and are at least half of the latest calls there: many jobs share a breaker, and of a thousand calls
-to a healthy service three always fail. *Open* refuses for ``cooldown`` seconds. *Half-open* admits
+and the service fails either *all* calls of late (that many in a row) or *most* of them (half of the
+latest): many jobs share a breaker, and of a thousand calls to a healthy service three always fail.
+What fails does so sooner than what succeeds, so neither counts before as many calls have ended as
+are under way. *Open* refuses for ``cooldown`` seconds. *Half-open* admits
 one call at a time, the probe: its success closes the breaker, its failure opens it again. A probe
 is a lease that runs out after ``probe_lease`` seconds: a prober that dies cannot jam the breaker.
 
@@ -16,20 +18,22 @@ import enum
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 PROBE_POLL_SECONDS = 1.0
 """What a caller refused because a probe is in flight is told to wait."""
 
 LATEST_CALLS = 20
-"""Calls of which failures must be a good share for a breaker to open. Where a twentieth of all
-calls fails, ten of twenty do so once in a hundred million times; an outage shows after ten."""
+"""Calls of which failures must be a good share. Where a twentieth of all calls fails, ten of twenty
+do so once in a hundred million times."""
 
 FAILURE_RATE = 0.5
 """That share, of 1: the default of Resilience4j's CircuitBreaker (``failureRateThreshold``)."""
 
-MOST_FAILURES = 100
-"""Failures that a breaker remembers, which is more than any threshold; it is saved with each."""
+MOST_CALLS = 100
+"""Calls, and failures, that a breaker remembers: more than any threshold. They are saved with each
+failure."""
 
 
 class BreakerState(enum.StrEnum):
@@ -100,10 +104,11 @@ class Breaker:
     generation: int = 0
     opened_at: float | None = None
     opened_count: int = 0
-    _failures: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
+    _failures: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     _latest: deque[tuple[float, bool]] = field(  # when, and whether it failed
-        default_factory=lambda: deque(maxlen=LATEST_CALLS)
+        default_factory=lambda: deque(maxlen=MOST_CALLS)
     )
+    _under_way: dict[Permit, float] = field(default_factory=dict)  # and when it was admitted
     _probe: tuple[int, float] | None = None  # (permit number, lease ends)
     _permits: int = 0
 
@@ -116,10 +121,11 @@ class Breaker:
             self._become(BreakerState.HALF_OPEN)
         if self.state is BreakerState.HALF_OPEN:
             return self._admit_probe(now)
-        return self._permit()
+        return self._permit(now)
 
     def report(self, permit: Permit, outcome: Outcome, now: float) -> bool:
         """Take in what became of a call; True when the state changed."""
+        self._under_way.pop(permit, None)
         if permit.generation != self.generation:
             return False
         if self.state is BreakerState.HALF_OPEN:
@@ -131,8 +137,7 @@ class Breaker:
         if failed:
             self._failures.append(now)
             self._forget_old(now)
-            rate = self.failure_rate(now) or 0.0
-            if len(self._failures) >= self.policy.threshold and rate >= FAILURE_RATE:
+            if len(self._failures) >= self.policy.threshold and self._is_down(now):
                 self._open(now)
                 return True
         return False
@@ -146,14 +151,14 @@ class Breaker:
         return None
 
     def failures(self, now: float) -> int:
-        """How many failures count against the threshold at time *now*; :data:`MOST_FAILURES` is
+        """How many failures count against the threshold at time *now*; :data:`MOST_CALLS` is
         the most it says."""
         self._forget_old(now)
         return len(self._failures)
 
     def failure_rate(self, now: float) -> float | None:
         """Which part of the latest calls in the window failed, 0 to 1; None: there were none."""
-        latest = self._latest_in_window(now)
+        latest = self._in_window(now)[-LATEST_CALLS:]
         return sum(latest) / len(latest) if latest else None
 
     def snapshot(self) -> dict[str, Any]:
@@ -176,16 +181,16 @@ class Breaker:
             generation=int(saved["generation"]) + 1,
             opened_at=saved["openedAt"],
             opened_count=int(saved["openedCount"]),
-            _failures=deque(saved["failures"], maxlen=MOST_FAILURES),
+            _failures=deque(saved["failures"], maxlen=MOST_CALLS),
             _latest=deque(
-                ((at, failed) for at, failed in saved.get("latest", ())), maxlen=LATEST_CALLS
+                ((at, failed) for at, failed in saved.get("latest", ())), maxlen=MOST_CALLS
             ),
         )
 
     def _admit_probe(self, now: float) -> Permit | Refusal:
         if self._probe and now < self._probe[1]:
             return Refusal(PROBE_POLL_SECONDS, probing=True)
-        permit = self._permit()
+        permit = self._permit(now)
         self._probe = (permit.number, now + self.policy.probe_lease)
         return permit
 
@@ -203,9 +208,12 @@ class Breaker:
             self._become(BreakerState.CLOSED)
         return True
 
-    def _permit(self) -> Permit:
+    def _permit(self, now: float) -> Permit:
+        self._forget_old(now)
         self._permits += 1
-        return Permit(self._permits, self.generation)
+        permit = Permit(self._permits, self.generation)
+        self._under_way[permit] = now
+        return permit
 
     def _open(self, now: float) -> None:
         self.opened_at = now
@@ -220,11 +228,24 @@ class Breaker:
     def _reopens_at(self) -> float:
         return (self.opened_at or 0.0) + self.policy.cooldown
 
-    def _latest_in_window(self, now: float) -> list[bool]:
-        """Whether each of them failed."""
+    def _is_down(self, now: float) -> bool:
+        """Whether the service fails all calls or most, as far as can be told by now."""
+        ended = self._in_window(now)
+        in_a_row = next((n for n, failed in enumerate(reversed(ended)) if not failed), len(ended))
+        under_way = min(len(self._under_way), MOST_CALLS)
+        if in_a_row >= max(self.policy.threshold, under_way):
+            return True
+        return len(ended) >= under_way and (self.failure_rate(now) or 0.0) >= FAILURE_RATE
+
+    def _in_window(self, now: float) -> list[bool]:
+        """Of the calls that ended in the window, oldest first: whether each failed."""
         since = now - self.policy.window
         return [failed for at, failed in self._latest if at > since]
 
     def _forget_old(self, now: float) -> None:
-        while self._failures and self._failures[0] <= now - self.policy.window:
+        """Forget what was before the window, calls under way too: who made them may have died."""
+        since = now - self.policy.window
+        while self._failures and self._failures[0] <= since:
             self._failures.popleft()
+        for permit in list(takewhile(lambda p: self._under_way[p] <= since, self._under_way)):
+            del self._under_way[permit]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator.breaker import (
     FAILURE_RATE,
     LATEST_CALLS,
-    MOST_FAILURES,
+    MOST_CALLS,
     POLICIES,
     Breaker,
     BreakerPolicy,
@@ -84,14 +84,51 @@ def test_failures_that_are_few_among_many_calls_do_not_open_it(service: str) -> 
 
 
 @pytest.mark.parametrize("service", SPECIFIED)
-def test_an_outage_opens_it_within_ten_calls_however_many_were_answered(service: str) -> None:
+def test_an_outage_opens_it_at_the_threshold_however_many_were_answered(service: str) -> None:
+    """Else a lone job would have used up its retries before."""
     breaker = Breaker(POLICIES[service])
     for n in range(1000):
         succeed(breaker, n * 0.01)
+    threshold = POLICIES[service].threshold
 
-    changes = [fail(breaker, 10.0 + n) for n in range(10)]
+    changes = [fail(breaker, 10.0 + n) for n in range(threshold)]
 
-    assert changes == [False] * 9 + [True]
+    assert changes == [False] * (threshold - 1) + [True]
+
+
+def test_a_service_that_fails_half_of_its_calls_opens_it() -> None:
+    breaker = Breaker(POLICIES["ai"])
+    for n in range(1000):
+        succeed(breaker, n * 0.01)
+
+    calls = 0
+    while breaker.state is BreakerState.CLOSED:
+        succeed(breaker, 10.0) if calls % 2 else fail(breaker, 10.0)
+        calls += 1
+
+    assert calls == LATEST_CALLS - 1
+
+
+def test_quick_failures_do_not_open_it_while_more_calls_are_under_way() -> None:
+    """Of forty calls begun at once those that fail end first, and they are all that has ended."""
+    breaker = Breaker(POLICIES["ai"])
+    permits = [breaker.admit(0.0) for _ in range(40)]
+    assert all(isinstance(permit, Permit) for permit in permits)
+
+    opened = [breaker.report(permit, Outcome.FAILURE, 1.0) for permit in permits]  # type: ignore[arg-type]
+
+    assert opened.index(True) == 19  # as many have failed as are still under way
+
+
+def test_calls_whose_callers_died_are_not_waited_for() -> None:
+    policy = POLICIES["ai"]
+    breaker = Breaker(policy)
+    for _ in range(40):
+        breaker.admit(0.0)
+
+    changes = [fail(breaker, policy.window + n) for n in range(policy.threshold)]
+
+    assert changes == [False, False, True]
 
 
 def test_successes_outside_the_window_do_not_hold_it_closed() -> None:
@@ -113,6 +150,7 @@ def test_it_tells_the_rate_by_which_it_opens() -> None:
 
     rates = []
     while breaker.state is BreakerState.CLOSED:
+        succeed(breaker, 2.0)
         fail(breaker, 2.0)
         rates.append(breaker.failure_rate(2.0))
 
@@ -128,10 +166,10 @@ def test_it_remembers_no_more_than_it_needs() -> None:
         now = n * 0.01
         fail(breaker, now) if n % 10 == 0 else succeed(breaker, now)
 
-    assert breaker.failures(now) == MOST_FAILURES
+    assert breaker.failures(now) == MOST_CALLS
     again = Breaker.restore(breaker.policy, json.loads(json.dumps(breaker.snapshot())))
     fail(again, now)
-    assert again.failures(now) == MOST_FAILURES > max(p.threshold for p in POLICIES.values())
+    assert again.failures(now) == MOST_CALLS > max(p.threshold for p in POLICIES.values())
 
 
 def test_calls_given_up_say_nothing() -> None:
@@ -152,7 +190,8 @@ def test_the_latest_calls_survive_json_and_a_new_process() -> None:
 
     again = Breaker.restore(policy, json.loads(json.dumps(breaker.snapshot())))
 
-    assert [fail(again, 1.0) for _ in range(10)] == [False] * 9 + [True]
+    fail(again, 1.0)
+    assert again.failure_rate(1.0) == 1 / LATEST_CALLS
 
 
 def test_a_state_saved_before_calls_were_counted_is_read() -> None:
